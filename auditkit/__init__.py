@@ -1,7 +1,7 @@
 """auditkit: audit any LLM recommender with intervals on every number and a gate that can say
 "inconclusive".
 
-The public names below load on first use, so `import auditkit` costs nothing.
+The public names below are imported on first use, so `import auditkit` is fast.
 """
 
 from __future__ import annotations

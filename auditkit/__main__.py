@@ -1,4 +1,4 @@
-"""`python -m auditkit`, for launchers that start modules."""
+"""Entry point of `python -m auditkit`, for launchers that start modules."""
 
 from auditkit.cli import main
 

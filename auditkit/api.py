@@ -32,16 +32,16 @@ def audit(
     only: Sequence[str] = (),
     options: AuditOptions = AuditOptions(),
 ) -> AuditResult:
-    """Audit a recommender into a run folder; `report` and `gate` take the folder from there.
+    """Audit a recommender and write a run folder, the input of `report` and `gate`.
 
     Args:
         target: model folder, `openai:BASE_URL#MODEL`, `baseline:NAME`, `replay:FILE.jsonl`,
             `scores:FILE.npz` or `python:MODULE:NAME`.
         recipe: name of a shipped recipe, or a YAML file.
         out: run folder; an interrupted run in it is resumed.
-        data: `ml-100k` or the YAML file that describes your own data; overrides the recipe's.
+        data: `ml-100k` or a YAML file that describes your data; overrides the data of the recipe.
         only: dimensions or probe ids to run; if empty, all probes of the recipe run.
-        options: catalog, budget, and whether code may run.
+        options: catalog, budget, permissions and other options.
 
     Raises:
         AuditkitError: the audit could not start; the message says what to do.
@@ -72,13 +72,13 @@ def gate(
         result: a result, or a run folder. The evidence of a folder is verified first, and
             `verdict.json`, `junit.xml` and `results.sarif` are written into it.
         policy: name of a shipped policy, or a YAML file.
-        baseline: run folder or `result.json` to compare with; the policy's own if None.
-        as_of: the day for which expiry dates of waivers are checked; today (UTC) if None.
-        strict: whether every inconclusive rule blocks.
-        allow_incomparable: compare with a baseline of another version, recipe, data or catalog; the
-            verdict is then never pass.
-        allow_outside: whether the policy may name a baseline outside its folder and the current
-            one.
+        baseline: run folder or `result.json` to compare with; if None, the baseline of the policy.
+        as_of: day on which expiry dates of waivers are checked; if None, today (UTC).
+        strict: whether every inconclusive rule blocks a release.
+        allow_incomparable: whether to compare even with a baseline of another version, recipe, data
+            or catalog; the verdict is then never pass.
+        allow_outside: whether the policy may name a baseline outside of its folder and the current
+            folder.
 
     Raises:
         ConfigurationError: the policy is invalid, or the folder is not a run folder.
@@ -113,11 +113,12 @@ def report(
 
     Args:
         run: run folder of an audit.
-        out: write the HTML page here as well.
-        model_card: write `model-card.md` too, for the README of a model on the Hugging Face Hub.
+        out: additional path for the HTML page.
+        model_card: whether to write `model-card.md`, too, for the README of a model on the Hugging
+            Face Hub.
 
     Returns:
-        The files that were written.
+        Paths of the written files.
     """
     from auditkit.reporting import write_report
     from auditkit.reporting.exports.model_card import write_model_card
@@ -139,15 +140,15 @@ def load_recommender(
 
     Args:
         target: as in `audit`.
-        data: data set with the users and items that some targets need: baselines (fitted on them),
-            dual encoders (rank the items), mitigations (read users' attributes) and adapters of
-            installed packages. For other targets, the data set is not loaded.
-        prompts: template file for a recommender without templates of its own.
+        data: data set for targets that need users or items: baselines (which are fitted), dual
+            encoders (which rank all items), mitigations (which read users' attributes) and adapters
+            of installed packages. For other targets, the data set is not loaded.
+        prompts: template file for a recommender that has no templates.
         allow_code: whether `python:` targets may import and run code.
-        allow_outside: whether a description of data may name tables outside its folder.
+        allow_outside: whether a description of data may name tables outside of its folder.
 
     Raises:
-        TargetUnavailable: unknown kind of target, missing files, or code that was not allowed.
+        TargetUnavailable: the kind of target is unknown, files are missing, or code is not allowed.
         MissingDependency: the extra for this kind of target is not installed.
     """
     needed = load.needs_dataset(target)
@@ -161,7 +162,8 @@ def train(recipe: str | Path, out: str | Path, *, allow_outside: bool = False) -
     Args:
         recipe: name of a shipped training recipe, or a YAML file.
         out: model folder; an interrupted training in it is resumed.
-        allow_outside: whether recipe and data may name files outside their folder.
+        allow_outside: whether the recipe and the data description may name files outside of their
+            folder.
 
     Returns:
         `out`.
@@ -169,7 +171,7 @@ def train(recipe: str | Path, out: str | Path, *, allow_outside: bool = False) -
     Raises:
         ConfigurationError: the recipe is invalid.
         MissingDependency: the extra `train` is not installed, or `fl` for a federated recipe.
-        AuditkitError: the folder belongs to another recipe, or training failed.
+        AuditkitError: the folder belongs to another recipe, or training fails.
     """
     try:
         from auditkit.training import recipe_checks

@@ -35,7 +35,9 @@ __all__ = [
 
 
 class AuditkitError(Exception):
-    """Base of every deliberate error; `exit_code` is what the command line returns."""
+    """Base of every error that auditkit raises on purpose; the command line exits with
+    `exit_code`.
+    """
 
     exit_code: ClassVar[int] = 2
 
@@ -45,19 +47,17 @@ class InvalidArgument(AuditkitError, ValueError):
 
 
 class ConfigurationError(AuditkitError):
-    """A recipe, policy or recommender.yaml cannot be accepted; the message lists every error with
-    its line.
-    """
+    """A recipe, policy or recommender.yaml is not valid; the message lists all errors."""
 
 
 class MissingDependency(AuditkitError):
-    """An optional package is needed and not installed.
+    """A required optional package is not installed.
 
     Args:
         package: name of the package.
         purpose: feature that needs the package; the message starts with it.
         extra: extra of auditkit that contains the package.
-        command: command that installs it, where no extra can.
+        command: command that installs the package; None if `extra` installs it.
     """
 
     def __init__(
@@ -70,22 +70,21 @@ class MissingDependency(AuditkitError):
 
 
 class CatalogError(AuditkitError):
-    """A catalog or data set is absent, damaged or contradicts itself."""
+    """A catalog or data set is missing, damaged or contradictory."""
 
 
 class TargetUnavailable(AuditkitError):
-    """The recommender that TARGET names cannot be loaded, or a check before the first request
-    fails.
-    """
+    """The recommender cannot be loaded, or a check before the first request fails."""
 
 
 class TargetError(AuditkitError):
-    """One request failed at the adapter.
+    """One request failed in the adapter.
 
     Args:
-        reason: one of a fixed set of words in the run log, such as `exception` or `wrong_type`.
+        reason: word from a fixed set for the run log, such as `exception` or `wrong_type`.
         retryable: whether a repeated request may succeed.
-        retry_after: seconds to wait before the next attempt, as the recommender demands.
+        retry_after: seconds to wait before the next attempt, as the recommender requested; None if
+            unknown.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class TargetError(AuditkitError):
 
 
 class EvidenceError(AuditkitError):
-    """A response cannot be recorded (disk full); the run stops and can be resumed."""
+    """A response cannot be recorded, for example on a full disk; the run can be resumed."""
 
 
 class IntegrityError(AuditkitError):
@@ -114,7 +113,7 @@ class IntegrityError(AuditkitError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that suggests the nearest known name; empty if there is none."""
+    """Return a sentence that suggests the nearest known name; empty if no name is near."""
     import difflib  # every command loads this module, few get a name wrong
 
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -1,7 +1,7 @@
 """Judge a run folder and write the verdict as JSON, JUnit and SARIF.
 
-The verdict is decided once, before any output is written. This module never calls the target and
-opens no socket.
+The verdict is decided once, before any output is written. This module never calls the recommender
+and opens no socket.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ def gate_run(
     """Verify a run, decide, and write `verdict.json`, `junit.xml` and `results.sarif`.
 
     Args:
-        baseline: run folder or result.json; if None, the one that the policy names.
-        as_of: the day for which expiry dates of waivers are checked; today (UTC) if None.
-        strict: whether every inconclusive rule blocks.
-        allow_incomparable: compare with an incomparable baseline; the verdict is then never pass.
+        run: run folder to judge.
+        policy: the policy.
+        baseline: run folder or result.json; if None, the baseline that the policy names.
+        as_of: day on which expiry dates of waivers are checked; if None, today (UTC).
+        strict: whether every inconclusive rule blocks a release.
+        allow_incomparable: whether to compare even with an incomparable baseline; the verdict is
+            then never pass.
 
     Raises:
         IntegrityError: the run or the baseline was altered.
@@ -61,13 +64,13 @@ def gate_run(
 
 
 def read_baseline(path: Path | None) -> AuditResult | None:
-    """Read a baseline: a run folder, or a file of its own.
+    """Read a baseline from a run folder or from a separate result file.
 
-    A run folder, also one that its `result.json` names, is verified. A file of its own is compared
-    with the hash in `NAME.sha256` beside it, if there is one.
+    A run folder, or a `result.json` inside a run folder, is verified. A separate file is compared
+    with the hash in `NAME.sha256` beside it, if that file exists.
 
     Raises:
-        ConfigurationError: there is no such file, or the folder is not a run folder.
+        ConfigurationError: the file does not exist, or the folder is not a run folder.
         IntegrityError: the baseline was altered.
     """
     if path is None:
@@ -77,8 +80,12 @@ def read_baseline(path: Path | None) -> AuditResult | None:
         verify_run(run)
         return AuditResult.read(run)
     if not path.is_file():
-        raise ConfigurationError(f"baseline {path} does not exist. Give a run folder or a file.")
+        raise ConfigurationError(
+            f"baseline {path} does not exist. Give a run folder or a result.json."
+        )
     pin = path.with_name(f"{path.name}.sha256")
     if pin.is_file() and pin.read_text(encoding="utf-8").split()[:1] != [sha256_file(path)]:
-        raise IntegrityError(f"{path} is not the file pinned in {pin.name}. Restore it.")
+        raise IntegrityError(
+            f"the SHA-256 of baseline {path} differs from the hash in {pin.name}. Restore the file."
+        )
     return AuditResult.from_json(path.read_text(encoding="utf-8"), source=str(path))

@@ -1,4 +1,4 @@
-"""Registry of probes and metrics by id, whose code is loaded only when it is used.
+"""Registry of probes and metrics by id; their code is loaded only when it is used.
 
 `registry.yaml` is the only list. `auditkit list`, recipes and policies look up complete ids, so a
 misspelled name is an error and never a rule that checks nothing. Third parties add probes through
@@ -39,9 +39,7 @@ _OWN_METRIC = re.compile(r"check\.[a-z0-9][a-z0-9_-]{0,59}")
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """Meaning of a metric id: its unit, which direction is better, its ideal value, and its
-    probe.
-    """
+    """Meaning of a metric id: description, unit, better direction, ideal value, and probe."""
 
     id: str
     probe: str
@@ -65,7 +63,7 @@ class ProbeSpec:
 
     @property
     def dimension(self) -> str:
-        """The word before the first dot, such as `fairness`."""
+        """Dimension of the probe, the first word of its id, such as `fairness`."""
         return self.id.split(".", 1)[0]
 
 
@@ -92,7 +90,7 @@ def _file() -> Mapping[str, Any]:
 
 @cache
 def probes() -> Mapping[str, ProbeSpec]:
-    """Every registered probe by id, in the order of `registry.yaml`."""
+    """Return every registered probe by id, in the order of `registry.yaml`."""
     entries: dict[str, Any] = dict(_file()["probes"])
     for point in entry_points(group="auditkit.probes"):
         entries.update(point.load())
@@ -101,15 +99,15 @@ def probes() -> Mapping[str, ProbeSpec]:
 
 @cache
 def metrics() -> Mapping[str, MetricSpec]:
-    """Every metric by full id."""
+    """Return every registered metric by full id."""
     return {metric.id: metric for probe in probes().values() for metric in probe.metrics}
 
 
 def probe_spec(probe_id: str) -> ProbeSpec:
-    """Look a probe up; `check` is the probe of the recipe's own checks, which is not registered.
+    """Look up a probe by id; `check`, the probe of own checks, is found although not registered.
 
     Raises:
-        ConfigurationError: unknown id.
+        ConfigurationError: the id is unknown.
     """
     if probe_id == OWN_CHECKS:
         return _parse(OWN_CHECKS, _file()["own_checks"])
@@ -118,17 +116,17 @@ def probe_spec(probe_id: str) -> ProbeSpec:
     except KeyError:
         raise ConfigurationError(
             f"unknown probe {probe_id!r}.{did_you_mean(probe_id, probes())} `auditkit list "
-            "probes` shows them all."
+            "probes` shows all probes."
         ) from None
 
 
 def metric_spec(metric_id: str) -> MetricSpec:
-    """Look a metric up by its full id.
+    """Look up a metric by its full id.
 
-    `check.<id>` is a metric of a recipe's own checks; whether a run has it, only its result tells.
+    Every id of the form `check.<id>` is accepted, because only a recipe defines its own checks.
 
     Raises:
-        ConfigurationError: unknown id.
+        ConfigurationError: the id is unknown.
     """
     if _OWN_METRIC.fullmatch(metric_id):
         return MetricSpec(
@@ -137,14 +135,14 @@ def metric_spec(metric_id: str) -> MetricSpec:
             unit="fraction",
             direction="lower",
             ideal=0,
-            about="share of violations of a check that the recipe states",
+            about="share of units that violate a check that the recipe states",
         )
     try:
         return metrics()[metric_id]
     except KeyError:
         raise ConfigurationError(
             f"unknown metric {metric_id!r}.{did_you_mean(metric_id, metrics())} `auditkit list "
-            "metrics` shows them all."
+            "metrics` shows all metrics."
         ) from None
 
 

@@ -14,7 +14,7 @@ __all__ = ["generator", "request_seed"]
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
-    """A numpy generator for one named purpose of a run.
+    """Create a numpy generator for one named purpose of a run.
 
     Args:
         seed: the run's seed.
@@ -25,6 +25,6 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 def request_seed(run_seed: int, request_id: str) -> int:
-    """Seed of one request, 63 bits; it does not depend on order, batch size or workers."""
+    """Return the 63-bit seed of one request, independent of order, batch size and workers."""
     digest = hashlib.sha256(f"{run_seed}/{request_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -12,7 +12,9 @@ __all__ = ["find_recipe", "shipped_recipes"]
 
 
 def _recipes_folder() -> Path:
-    """Folder of the shipped recipes: inside the wheel, or at the root of a source checkout."""
+    """Return the folder of the shipped recipes, in the wheel or at the root of a source
+    checkout.
+    """
     inside = files("auditkit") / "_recipes"
     if inside.is_dir():
         with as_file(inside) as path:
@@ -21,7 +23,9 @@ def _recipes_folder() -> Path:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Every shipped file by name, such as `audit/quick`, `train/p5-mini`, `policy/release`."""
+    """Return every shipped file by name, such as `audit/quick`, `train/p5-mini`,
+    `policy/release`.
+    """
     root = _recipes_folder()
     return {
         str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.yaml"))
@@ -32,7 +36,7 @@ def find_recipe(name: str, *, kind: typing.Literal["audit", "train", "policy"]) 
     """Resolve a file path or the name of a shipped recipe.
 
     Raises:
-        ConfigurationError: `name` is neither.
+        ConfigurationError: `name` is not a file or the name of a shipped recipe.
     """
     if Path(name).is_file():
         return Path(name)
@@ -45,6 +49,6 @@ def find_recipe(name: str, *, kind: typing.Literal["audit", "train", "policy"]) 
     if bare in shipped:
         return shipped[bare]
     raise ConfigurationError(
-        f"{name} is neither a file nor a shipped {kind} recipe.{did_you_mean(bare, shipped)} "
-        f"Shipped: {', '.join(shipped)}."
+        f"{name} is not a file or the name of a shipped {kind} "
+        f"recipe.{did_you_mean(bare, shipped)} Shipped: {', '.join(shipped)}."
     )

@@ -1,6 +1,6 @@
-"""For test suites: an assertion that a result or run folder meets a policy.
+"""Assertion for test suites that a result or run folder meets a policy.
 
-It needs neither torch nor the recommender, and writes nothing into the run folder.
+The assertion needs no torch and no recommender, and it does not write into the run folder.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def assert_gate(
     """Assert that an audit passes a policy.
 
     Args:
-        result: a result, or a run folder, whose evidence is verified first.
-        policy: a policy, the name of a shipped one, or a YAML file.
-        baseline: run folder or `result.json` to compare with; the policy's own if None.
-        as_of: the day for which expiry dates of waivers are checked; today (UTC) if None.
-        strict: whether every inconclusive rule blocks.
+        result: a result, or a run folder, which is verified first.
+        policy: a policy, the name of a shipped policy, or a YAML file.
+        baseline: run folder or `result.json` to compare with; if None, the baseline of the policy.
+        as_of: day on which expiry dates of waivers are checked; if None, today (UTC).
+        strict: whether every inconclusive rule blocks a release.
 
     Returns:
-        The decision, which passes.
+        The decision, whose verdict is pass.
 
     Raises:
         AssertionError: the verdict is fail or inconclusive; the message is the table of rules.

@@ -71,7 +71,7 @@ class Item:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call of a tool by the assistant: its name, and its arguments as JSON text."""
+    """A tool call by the assistant: id, name of the tool, and arguments as JSON text."""
 
     id: str
     name: str
@@ -82,8 +82,8 @@ class ToolCall:
 class Message:
     """An earlier turn of a conversation.
 
-    `tool_calls` are those of an assistant turn; the `tool` turn with the result of one of them has
-    its id as `tool_call_id`.
+    `tool_calls` are the calls in an assistant turn. A `tool` turn contains the result of one call,
+    whose id is `tool_call_id`.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -97,12 +97,12 @@ class Request:
     """One request to a recommender.
 
     `history` is oldest first. `attributes` are the phrases stated about the user, by attribute
-    name; an empty mapping is the neutral request. `who` is a noun phrase for the user that
-    templates use instead of one made from `attributes`. `repeat` numbers otherwise equal requests
-    of one run: each is sent separately, with its own seed. `instruction` is a template with the
-    slots `{who}`, `{k}`, `{history}`, `{anchor}`, `{candidates}`; empty means the recommender's
-    own. `prompt` is the rendered text. A simple recommender may use only `prompt`, `history`,
-    `candidates` and `k`.
+    name; an empty mapping is the neutral request. `who` is a noun phrase for the user, which
+    templates use instead of a phrase made from `attributes`. `repeat` numbers otherwise equal
+    requests of a run, which are sent separately with different seeds. `instruction` is a template
+    with the slots `{who}`, `{k}`, `{history}`, `{anchor}`, `{candidates}`; empty means the
+    recommender's own template. `prompt` is the rendered text. A simple recommender may use only
+    `prompt`, `history`, `candidates` and `k`.
     """
 
     id: str = ""
@@ -122,7 +122,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class RankedItem:
-    """One position of a response: its text, the item it was linked to, and the kind of link."""
+    """One position of a list: its text, the item to which it was linked, and the kind of link."""
 
     raw: str
     item_id: str | None = None
@@ -151,9 +151,9 @@ class Response:
 class Estimate:
     """A number with its interval; an undefined number has `value` None and a `reason`.
 
-    `low` and `high` are the ends of a two-sided interval at `level`; `n` counts independent
-    sampling units and `n_missing` the planned units that could not be scored. `direction` says
-    whether lower or higher values are better.
+    `low` and `high` are the ends of a two-sided interval with coverage `level`. `n` counts
+    independent sampling units, and `n_missing` counts planned units that could not be scored.
+    `direction` says whether lower or higher values are better.
     """
 
     value: float | None
@@ -172,8 +172,8 @@ class Estimate:
             self.value is None and not self.reason
         ):
             raise ValueError(
-                "an Estimate without a value is undefined and carries a reason; one with a value "
-                "is not"
+                "an Estimate with a value must be defined; an Estimate without a value must be "
+                "undefined and have a reason"
             )
 
 
@@ -181,7 +181,7 @@ class Estimate:
 class Binomial:
     """Sampling distribution of a rate: `x` of `n` rows.
 
-    `n_eff` is the effective sample size if several rows belong to one unit, else n. For rows
+    `n_eff` is the effective sample size if several rows belong to one unit, otherwise n. For rows
     clustered in units the gate uses x_eff = x / n * n_eff (Korn & Graubard 1998).
     """
 
@@ -205,8 +205,9 @@ class Quantiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """Interval that holds simultaneously for all comparisons of its probe; `p_adjusted` is adjusted
-    for the same tests.
+    """Interval that holds simultaneously for all comparisons of a probe.
+
+    `p_adjusted` is the p-value adjusted for the same comparisons.
     """
 
     p_adjusted: float | None = None
@@ -215,8 +216,9 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """A value without sampling error: low = high = value (privacy accounting, counts over a
-    catalog).
+    """A value without sampling error, such as a privacy budget or a count over a catalog.
+
+    Both bounds equal the value.
     """
 
     kind: Literal["exact"] = "exact"
@@ -227,7 +229,7 @@ SamplingDistribution = Annotated[Binomial | Quantiles | Band | Exact, Field(disc
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Recorded requests that show a finding, and a sentence that says what is wrong."""
+    """Recorded requests that show the problem of a finding, and a sentence about the problem."""
 
     requests: tuple[str, ...]
     what: str
@@ -238,9 +240,9 @@ class Finding:
     """One measured metric of one probe for one group.
 
     `metric` is the full id as `auditkit list metrics` prints it. `group` is `all`, an attribute
-    (for its gap metrics) or `attribute=value`. `units` are (unit id, numerator, denominator), kept
-    so that runs can be compared in pairs. `evidence` holds the worst of the recorded cases that
-    show the problem, and `n_cases` counts all of them; None means that `evidence` is complete.
+    (for its gap metrics) or `attribute=value`. `units` contains (unit id, numerator, denominator)
+    for paired comparisons of runs. `evidence` contains the worst recorded cases of the problem, and
+    `n_cases` counts all recorded cases; None means that `evidence` is complete.
     """
 
     probe: str
@@ -258,11 +260,11 @@ class Finding:
 
     @property
     def by_construction(self) -> str | None:
-        """Why the rate can only be 0, such as "an item token names a catalog item"; None for a
-        measured value.
+        """Why the rate can only be 0, such as "an item token names a catalog item"; None if
+        measured.
 
-        It is read from the notes, so results of earlier versions are judged in the same way. A
-        value other than 0 contradicts the note and is judged as a measurement.
+        The reason is read from the notes, so that results of earlier versions are judged in the
+        same way. A value other than 0 contradicts the note and is judged as a measurement.
         """
         stated = [note for note in self.notes if note.startswith(BY_CONSTRUCTION)]
         fixed = bool(stated) and self.estimate.value == 0
@@ -273,7 +275,8 @@ class Finding:
 class Outcome:
     """Outcome of one planned probe: ran, skipped for a reason, or crashed.
 
-    `counts` is the number of requests by response status, plus `not_run`; they add up to `planned`.
+    `counts` is the number of requests by response status, including `not_run`; the counts add up to
+    `planned`.
     """
 
     probe: str
@@ -296,8 +299,9 @@ class Detector:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetDescription:
-    """Identity of the audited recommender. `verified` is true only if the weights or the recorded
-    responses were hashed.
+    """Identity of the audited recommender.
+
+    `verified` is true only if the weights or the recorded responses were hashed.
     """
 
     name: str
@@ -313,8 +317,8 @@ class TargetDescription:
 class AuditResult:
     """Everything that an audit measured.
 
-    It has no verdict and no clock time, so the same inputs give the same bytes. `stopped` says why
-    requests were left out, if the audit ended early.
+    The result contains no verdict and no clock time, so that equal inputs give equal bytes.
+    `stopped` states why an audit ended early, before all requests were sent; None if it did not.
     """
 
     run_key: str
@@ -331,15 +335,15 @@ class AuditResult:
     schema_version: str = SCHEMA_VERSION
 
     def to_json(self) -> str:
-        """The bytes of `result.json`: sorted keys, indent 1."""
+        """Serialize the result as the text of `result.json`: sorted keys, indent 1."""
         return canonical_json(_adapter().dump_python(self, mode="json"), indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "result.json") -> AuditResult:
-        """Read the text that `to_json` wrote.
+        """Parse a text that `to_json` returned.
 
         Raises:
-            IntegrityError: not an audit result, or one of another major schema version.
+            IntegrityError: the text is not an audit result, or it has another major schema version.
         """
         try:
             loaded: Any = read_json(text)
@@ -350,8 +354,8 @@ class AuditResult:
             ) from None
         if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
             raise IntegrityError(
-                f"{source} has schema version {version}, this auditkit reads {SCHEMA_VERSION}. "
-                "Run the audit again with this version."
+                f"{source} has schema version {version}, but this version of auditkit reads "
+                f"{SCHEMA_VERSION}. Run the audit again with this version."
             )
         try:
             return _adapter().validate_json(text, strict=False)
@@ -377,11 +381,12 @@ class AuditResult:
         return cls.from_json(path.read_text(encoding="utf-8"), source=str(path))
 
     def _repr_html_(self) -> str:
-        """A table of the findings for notebooks, escaped and at most 200 KB."""
+        """Render the findings as an escaped HTML table for notebooks, of at most 200 KB."""
         ran = sum(outcome.status == "ran" for outcome in self.outcomes)
         caption = (
             f"Audit of {self.target.name}: {len(self.findings)} findings, {ran} of "
-            f"{len(self.outcomes)} probes ran. Measurements only; a policy judges them."
+            f"{len(self.outcomes)} probes ran. These are measurements; apply a policy to judge "
+            "them."
         )
         rows = [
             (

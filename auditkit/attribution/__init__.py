@@ -1,1 +1,1 @@
-"""Attribution: which spans of a request moved a recommendation, and how far that can be trusted."""
+"""Attribution of recommendations to spans of a request, with tests of its faithfulness."""

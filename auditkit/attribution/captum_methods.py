@@ -1,10 +1,10 @@
-"""Captum's perturbation methods, unchanged, on values that are measured in one batch.
+"""Captum's perturbation methods, without changes, on values that are measured in one batch.
 
 Captum evaluates one mask per call. Here a method runs twice under one seed: the first run records
 its masks and gets zeros, then all distinct masks are measured in one call, and the second run looks
-their values up. The random numbers of both runs are the same, so the result is that of Captum's
-LLMAttribution, in far fewer tokens. Source: Captum (Kokhlikyan et al. 2020) and its LLMAttribution
-(Miglani et al. 2023), which must be called with `use_cached_outputs=False`; see
+up their values. Both runs use the same random numbers, so the result equals that of Captum's
+LLMAttribution, with far fewer processed tokens. Source: Captum (Kokhlikyan et al. 2020) and its
+LLMAttribution (Miglani et al. 2023), which must be called with `use_cached_outputs=False`; see
 `docs/explain/explanations.md`.
 """
 
@@ -33,9 +33,11 @@ class CaptumPlan:
     """A recorded run of a Captum method.
 
     Attributes:
-        method: name of the class in `captum.attr`. n: number of spans. seed: of torch.
-        n_samples: permutations or masks; None for Captum's default.
-        sequence: the masks in the order in which Captum asked for them, with repeats.
+        method: name of the class in `captum.attr`.
+        n: number of spans.
+        seed: seed of torch.
+        n_samples: number of permutations or masks; None for Captum's default.
+        sequence: the masks in the order in which Captum requested them, with repeats.
     """
 
     method: CaptumMethod
@@ -53,27 +55,32 @@ class CaptumPlan:
 def record(
     method: CaptumMethod, n: int, *, seed: int = 0, n_samples: int | None = None
 ) -> CaptumPlan:
-    """Run a method on zeros and record the masks that it asks for.
+    """Run a method with all values set to 0 and record the masks that it requests.
 
     Raises:
-        InvalidArgument: no span, or one span for KernelShap, which Captum cannot explain.
+        InvalidArgument: there is no span, or only one span, which Captum's KernelShap does not
+            support.
         MissingDependency: the extra `explain` is not installed.
     """
     if n < (2 if method == "KernelShap" else 1):
-        raise InvalidArgument(f"Captum's {method} got {n} spans. Give it more, or use `loo`.")
+        raise InvalidArgument(
+            f"Captum's {method} got {n} spans, which are too few. Give a request with more spans, "
+            "or use the estimator `loo`."
+        )
     sequence, _ = _run(method, n, seed, n_samples, None)
     return CaptumPlan(method, n, seed, n_samples, tuple(sequence))
 
 
 def replay(plan: CaptumPlan, known: Mapping[int, float]) -> NDArray[np.float64]:
-    """The attribution of a recorded run, [n], in the unit of the values.
+    """Compute the attribution of a recorded run from measured values, [n], in their unit.
 
     Args:
+        plan: the recorded run.
         known: the value of every mask of the plan.
 
     Raises:
         InvalidArgument: a value is missing.
-        AuditkitError: the second run asked for other masks than the first.
+        AuditkitError: the second run requested other masks than the first run.
     """
     lacking = [mask for mask in plan.masks if mask not in known]
     if lacking:
@@ -84,8 +91,8 @@ def replay(plan: CaptumPlan, known: Mapping[int, float]) -> NDArray[np.float64]:
     sequence, found = _run(plan.method, plan.n, plan.seed, plan.n_samples, known)
     if tuple(sequence) != plan.sequence:
         raise AuditkitError(
-            f"Captum's {plan.method} asked for other masks with the same seed. Report this with "
-            "the versions of captum and torch."
+            f"Captum's {plan.method} requested other masks in a second run with the same seed. "
+            "Report this as a bug of auditkit, with the versions of captum and torch."
         )
     return found
 

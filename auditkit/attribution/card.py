@@ -1,8 +1,8 @@
-"""The faithfulness card: how far one attribution can be trusted, each row a number or a reason.
+"""Faithfulness card of one attribution; each row is a number, or the reason why there is none.
 
-Evaluation masks are uniform and were used by no estimator, so an attribution cannot fit them. The
-card of an explanation is computed for every explainer in the same way, also for random scores.
-Sources: see `faithfulness`, `randomization` and `edits`.
+Evaluation masks are uniform and are not used by any estimator, so an attribution cannot be fitted
+to them. The card is computed in the same way for every explainer, even for random scores. Sources:
+see `faithfulness`, `randomization` and `edits`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Vector = NDArray[np.float64]
 _RESAMPLES = 200
 _NO_EDIT, _NO_SEED = Missing("no edit was measured"), Missing("no second seed was measured")
 _NO_ORDER = Missing("the order was not changed")
-_NO_WEIGHTS = Missing("not measured: needs several users and the weights of the model")
+_NO_WEIGHTS = Missing("not measured: this test needs several users and the weights of the model")
 # Thresholds of the flag, in nats, as a share of the effect, and in units of the LDS. With two
 # redundant causes among ten spans, the LDS of both methods is noisy on 64 masks, so their
 # difference alone finds only 3 in 4 of them; the measured redundancy of the pair finds all.
@@ -41,14 +41,17 @@ _LEAST_EFFECT, _LOST_SHARE, _LDS_GAIN = 1.0, 0.5, 0.10
 
 
 class Blindness(NamedTuple):
-    """Does leave-one-out overlook redundant causes?
+    """Test whether leave-one-out misses redundant causes.
 
     Attributes:
-        flagged: the history has an effect of at least 1 nat and leave-one-out finds at most half of
-            it; and either it predicts removals worse than the explainer does, or two of the
-            explainer's top spans replace each other.
-        pair: positions of the two spans that replace each other most; None if not flagged.
-        redundancy: what removing both costs beyond the sum of the single removals, nats.
+        flagged: whether leave-one-out misses causes: the history has an effect of at least 1 nat,
+            the leave-one-out effects cover at most half of it, and either leave-one-out predicts
+            removals worse than the explainer, or two of the explainer's top spans can replace each
+            other.
+        pair: positions of the two spans with the largest `redundancy`; None if not flagged, or if
+            no pair was measured.
+        redundancy: drop after removing both spans minus the sum of the drops after removing one,
+            nats.
     """
 
     flagged: bool
@@ -61,17 +64,25 @@ class Card:
     """Tests of one attribution.
 
     Attributes:
-        n: number of spans. evaluations: masks in the fit. masks: distinct masks measured in all.
-        n_missing: masks without a value. seed: of the run.
-        whole, empty: values of the whole and of the empty request. empty_z: distance of the empty
-            request from the fit masks, in their standard deviations; beyond 3 it is unlike them.
-        lds, lds_interval: with a bootstrap over the masks. lds_masks: their number.
-        lds_ceiling: LDS of exact Banzhaf values. comprehensiveness, sufficiency: in nats;
-            comprehensiveness_p, sufficiency_p: in probability.
-        infidelity: nats^2. sensitivity: largest relative change under benign edits; noise: under
-            another mask seed; order: under the reversed history.
-        agreement: with other methods, by name. unavailable: methods that cannot be used, and why.
-        loo: blindness of leave-one-out.
+        n: number of spans.
+        evaluations: number of masks in the fit.
+        masks: number of distinct measured masks.
+        n_missing: number of masks without a value.
+        seed: seed of the run.
+        whole, empty: values of the whole and of the empty request.
+        empty_z: difference between the value of the empty request and the mean value of the fit
+            masks, in standard deviations of these values; the empty request is an outlier beyond 3.
+        lds, lds_interval: linear datamodeling score, and its interval by a bootstrap over masks.
+        lds_masks: number of evaluation masks.
+        lds_ceiling: LDS of exact Banzhaf values.
+        comprehensiveness, sufficiency: drops in nats.
+        comprehensiveness_p, sufficiency_p: drops in probability.
+        infidelity: mean squared error of predicted drops, nats^2.
+        sensitivity, noise, order: relative change of the attribution: the largest under benign
+            edits, under another mask seed, and under the reversed history.
+        agreement: agreement with other methods, by name.
+        unavailable: reason by method, for methods that cannot be used.
+        loo: test whether leave-one-out misses redundant causes.
         randomization: rank correlation with the explanation of a model with random weights, [0, 1].
     """
 
@@ -102,7 +113,7 @@ class Card:
 
     @property
     def interaction_share(self) -> float | Missing:
-        """1 - ceiling: what no additive explanation can say, in [0, 2]."""
+        """1 - ceiling, in [0, 2]: the part that no additive explanation can capture."""
         return self.lds_ceiling if isinstance(self.lds_ceiling, Missing) else 1 - self.lds_ceiling
 
 
@@ -119,15 +130,19 @@ def card_of(
     rng: np.random.Generator,
     in_nats: bool = True,
 ) -> Card:
-    """Fill the rows of the card that the values of one request decide.
+    """Compute the rows of the card that depend only on the values of one request.
 
     Args:
-        attribution: the explanation to test. known: measured values by mask.
-        fitted: masks of its fit. evaluation: masks of LDS and infidelity.
+        attribution: the explanation to test.
+        known: measured values by mask.
+        fitted: masks of the fit.
+        evaluation: masks for LDS and infidelity.
         orders: random control orders of the spans.
         others: attributions by other methods; `loo` decides the blindness row.
-        n_asked: number of masks that were asked for.
-        in_nats: whether the values are log-probabilities, which have a probability.
+        n_asked: number of requested masks.
+        seed: seed of the run.
+        rng: generator for bootstraps.
+        in_nats: whether the values are log-probabilities, so that drops in probability exist.
     """
     values, n = attribution.values, len(attribution.values)
     whole, order = (1 << n) - 1, ranking(attribution.values)
@@ -166,15 +181,19 @@ def card_of(
 
 
 def lds_ceiling_of(known: Mapping[int, float], n: int, *, full: bool) -> float | Missing:
-    """LDS of exact Banzhaf values over all subsets: the best of an additive explanation."""
+    """Compute the LDS of exact Banzhaf values over all subsets, the best for an additive
+    explanation.
+    """
     if not full:
-        return Missing("needs all subsets of at most 8 spans")
+        return Missing("this row needs the values of all subsets of at most 8 spans")
     table = [known[mask] for mask in range(1 << n)]
     return lds_of(known, range(1 << n), banzhaf(table))
 
 
 def pair_masks(loo: Vector, linear: Vector) -> list[int]:
-    """Masks that remove two of the four spans with the largest attributions, at most six."""
+    """Return the masks that remove two of the four spans with the largest attributions, at most
+    six.
+    """
     top, whole = ranking(linear)[:4], (1 << len(loo)) - 1
     return [whole ^ mask_of([i, j]) for at, i in enumerate(top) for j in top[at + 1 :]]
 
@@ -212,7 +231,9 @@ def _blindness(
 def _empty_z(known: Mapping[int, float], fitted: Sequence[int]) -> float | Missing:
     values = np.array([known[mask] for mask in fitted if mask in known])
     if 0 not in known or len(values) < 2 or not np.ptp(values):
-        return Missing("the masks have values without variance, or the empty request has none")
+        return Missing(
+            "the values of the masks have no variance, or the empty request has no value"
+        )
     return float((known[0] - values.mean()) / values.std())
 
 

@@ -1,7 +1,7 @@
-"""Benign edits of a request: an attribution should not change under them.
+"""Benign edits of a request, which should not change an attribution.
 
-White space and another wording of the same instruction keep the meaning of a request. The order of
-the history may carry meaning, so it is an edit of its own.
+Extra white space and a rephrased instruction do not change the meaning of a request. The order of
+the history may have a meaning, so reversing it is a separate edit.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ class Edit:
     """An edited request.
 
     Attributes:
-        name: how a report calls it. request: the edited request.
-        spans: the spans of the original, in the original order, at their new places.
+        name: name of the edit in reports.
+        request: the edited request.
+        spans: the spans of the original request, in the original order, at their new positions.
     """
 
     name: str
@@ -34,15 +35,17 @@ class Edit:
 
 
 def benign_edits(request: Request, spans: Sequence[Span], wordings: Sequence[str]) -> list[Edit]:
-    """Edits of the instruction that should not change an explanation.
+    """Create edits of the instruction that should not change an explanation.
 
     Args:
-        spans: the spans of `request`; the edits do not move them.
-        wordings: instruction templates of the recommender, the default first; at least one.
+        request: the request to edit.
+        spans: the spans of `request`, which the edits do not move.
+        wordings: instruction templates of the recommender, at least one, the default template
+            first.
 
     Returns:
-        A second space after the first word, and the recommender's second template if it has one
-        and the request has no instruction of its own.
+        A request with a second space after the first word, and a request with the recommender's
+        second template, if there is one and the request has no instruction of its own.
     """
     own = request.instruction or wordings[0]
     first, space, rest = own.partition(" ")
@@ -56,8 +59,9 @@ def benign_edits(request: Request, spans: Sequence[Span], wordings: Sequence[str
 
 
 def reversed_history(request: Request, spans: Sequence[Span]) -> Edit | None:
-    """The request with its history reversed, each span with the same items as before; None if
-    fewer than two spans are history.
+    """Reverse the history of a request; each span still has the same items.
+
+    None if fewer than two spans are history.
     """
     n = len(request.history)
     if sum(span.kind == "history" for span in spans) < 2:
@@ -71,8 +75,8 @@ def reversed_history(request: Request, spans: Sequence[Span]) -> Edit | None:
 
 
 def relative_change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float | Missing:
-    """|a - a'| / |a| of two attributions of the same spans, at least 0; 0 is ideal."""
+    """Return |a - a'| / |a| of two attributions of the same spans, at least 0; 0 is ideal."""
     size = float(np.linalg.norm(before))
     if not size:
-        return Missing("the attribution is 0")
+        return Missing("the attribution is 0 for every span")
     return float(np.linalg.norm(before - after)) / size

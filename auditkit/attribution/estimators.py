@@ -1,9 +1,10 @@
-"""Attribution estimators: which masks each needs, and the attribution that their values give.
+"""Attribution estimators: the masks that each needs, and the attribution from the measured values.
 
 An estimator is used in two steps, so that the masks of all estimators and tests of one prompt can
-be measured in one call: `plan` draws masks, `estimate` reads their values. Both are deterministic
-given the generator. With few spans the default has a full table within its budget and returns exact
-Banzhaf values. Sources: see `linear` and `shapley_sampling`.
+be measured in one call: `plan` samples masks, and `estimate` computes the attribution from their
+values. Both are deterministic given the generator. With few spans, all masks fit into the default
+budget, and the default estimator returns exact Banzhaf values. Sources: see `linear` and
+`shapley_sampling`.
 """
 
 from __future__ import annotations
@@ -42,13 +43,15 @@ Known = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Plan:
-    """The masks that an estimator needs.
+    """Masks that an estimator needs.
 
     Attributes:
-        estimator: `exact` is exact Shapley and `banzhaf` exact Banzhaf, both from all 2^n masks.
-        n: number of spans. masks: in the order of the estimator, perhaps with repeats.
+        estimator: name; `exact` means exact Shapley values and `banzhaf` exact Banzhaf values, both
+            from all 2^n masks.
+        n: number of spans.
+        masks: masks in the order of the estimator, possibly with repeats.
         orders: permutations of the spans, for `shapley`.
-        paired: the masks are complementary pairs.
+        paired: whether the masks are complementary pairs.
     """
 
     estimator: Estimator
@@ -59,7 +62,7 @@ class Plan:
 
     @property
     def needed(self) -> tuple[int, ...]:
-        """The distinct masks, with the empty and the whole one."""
+        """The distinct masks, including the empty and the whole mask."""
         return tuple(dict.fromkeys((*self.masks, 0, (1 << self.n) - 1)))
 
 
@@ -68,10 +71,12 @@ class Attribution:
     """Effect of every span on the value of one item.
 
     Attributes:
-        estimator: how it was computed. values: [n], in the unit of the value function.
-        low, high: ends of 95 % intervals [n]; equal to the values if they are deterministic, None
-            if there is no interval. note: why there is none.
-        evaluations: number of masks in the fit, with repeats.
+        estimator: name of the estimator.
+        values: effects [n], in the unit of the value function.
+        low, high: ends of 95 % intervals [n]; equal to the values if these are deterministic, None
+            if there is no interval.
+        note: why there is no interval; otherwise empty.
+        evaluations: number of masks in the fit, counting repeats.
     """
 
     estimator: Estimator
@@ -83,7 +88,9 @@ class Attribution:
 
 
 def ranking(values: NDArray[np.float64]) -> list[int]:
-    """Span positions by descending attribution; ties are won by the lower position."""
+    """Return span positions by descending attribution; of equal spans, the lower position is
+    first.
+    """
     return [int(i) for i in np.argsort(-values, kind="stable")]
 
 
@@ -95,20 +102,24 @@ def plan(
     budget: int | None = None,
     min_kept: int = 0,
 ) -> Plan:
-    """Draw the masks of an estimator.
+    """Sample the masks of an estimator.
 
     Args:
+        estimator: name of the estimator.
         n: number of spans, at least 1.
-        budget: largest number of evaluations; None for max(32, 4n), and for `shapley` enough for 25
-            permutations. `loo`, `banzhaf` and `exact` need n + 1 and 2^n.
-        min_kept: smallest number of kept spans in a mask of `linear`, for a model whose value of
-            the empty history is far from the others.
+        rng: generator for the masks.
+        budget: largest number of evaluations; None for max(32, 4n), or for 25 permutations with
+            `shapley`. `loo` always needs n + 1 evaluations, `banzhaf` and `exact` need 2^n.
+        min_kept: smallest number of kept spans in a mask of `linear`, for models whose value for an
+            empty history is an outlier.
 
     Raises:
-        InvalidArgument: no spans, or too many for exact values.
+        InvalidArgument: there are no spans, or too many for exact values.
     """
     if n < 1:
-        raise InvalidArgument("an estimator got no spans. Explain a request with a history.")
+        raise InvalidArgument(
+            "an attribution estimator got no spans. Explain a request with a history."
+        )
     m = budget or (25 * n + 1 if estimator == "shapley" else max(32, 4 * n))
     whole = (1 << n) - 1
     if estimator in ("banzhaf", "exact"):
@@ -135,16 +146,16 @@ def plan(
 def estimate(
     planned: Plan, known: Known, rng: np.random.Generator, *, n_tokens: int = 1
 ) -> Attribution | Missing:
-    """The attribution that the measured values give.
+    """Compute the attribution from the measured values.
 
     Args:
         planned: the result of `plan`.
-        known: values by mask; a mask without one is missing.
-        rng: for the bootstrap over permutations.
+        known: values by mask; masks that are absent count as missing.
+        rng: generator for the bootstrap over permutations.
         n_tokens: number of tokens of the item, for `lasso`.
 
     Returns:
-        The attribution; Missing if the values are too few.
+        The attribution; Missing if too few values are known.
     """
     n, name = planned.n, planned.estimator
     ends = 0, (1 << n) - 1
@@ -154,7 +165,7 @@ def estimate(
             return Missing(f"{len(lacking)} of {len(planned.masks)} values are missing")
         return _deterministic(planned, known)
     if name == "kernelshap" and not all(mask in known for mask in ends):
-        return Missing("the value of the whole or of the empty request is missing")
+        return Missing("the value of the whole request or of the empty request is missing")
     if name == "shapley":
         fit = shapley_of_orders(known, planned.orders, n, rng)
         if fit is None:

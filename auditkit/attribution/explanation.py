@@ -1,9 +1,9 @@
-"""Explain recommendations: attributions with their faithfulness cards, in two calls of the target.
+"""Explain recommendations by attributions with faithfulness cards, in two calls of the target.
 
 The masks of the explainer, of the other methods, of the tests and of the edited requests are known
-in advance and measured in the first call, over all requests together. The second call measures what
-depends on the attribution: removing and keeping its top spans, and pairs of suspected redundant
-causes.
+in advance, and the first call measures them for all requests together. The second call measures
+masks that depend on the attribution: masks that remove or keep only its top spans, and masks that
+remove pairs of possibly redundant causes.
 """
 
 from __future__ import annotations
@@ -41,17 +41,19 @@ _NATS: tuple[ValueKind, ...] = ("logp", "contrast", "margin", "first_divergent")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How explanations are made and tested.
+    """Settings of explanations and of their tests.
 
     Attributes:
-        estimator: the explainer. budget: its evaluations; None for max(32, 4n).
-        value: the value function; `games` must have its source.
-        n_evaluation: masks for LDS and infidelity. n_orders: random control orders.
-        full_table: with at most this many spans, all subsets are measured; at most 8.
-        edits: measure benign edits, the reversed history and a second mask seed.
-        gradients: compare with integrated gradients, if the model is a decoder in this process and
-            the value is `logp`.
-        captum: methods of Captum to compare with, at their default budgets.
+        estimator: name of the estimator.
+        budget: number of evaluations of the estimator; None for max(32, 4n).
+        value: the value function; the `source` of the games must provide it.
+        n_evaluation: number of masks for LDS and infidelity.
+        n_orders: number of random control orders.
+        full_table: largest number of spans, at most 8, for which all subsets are measured.
+        edits: whether to measure benign edits, the reversed history and a second mask seed.
+        gradients: whether to compare with integrated gradients, which needs a local decoder-only
+            model and the value `logp`.
+        captum: names of Captum methods to compare with, at their default budgets.
     """
 
     estimator: Estimator = "linear"
@@ -70,10 +72,14 @@ class Explanation:
     """One explained recommendation.
 
     Attributes:
-        attribution: the effect of every span of `game`. plan: its masks. loo: the effect by
-            leave-one-out.
-        orders: random control orders of the spans; none if all subsets are known.
-        known: values by mask. card: tests of the attribution. value: the value function.
+        game: the request with its measured values.
+        attribution: the effect of every span of `game`.
+        plan: masks of the attribution.
+        loo: the effects by leave-one-out.
+        orders: random control orders of the spans; empty if all subsets were measured.
+        known: values by mask.
+        card: tests of the attribution.
+        value: the value function.
     """
 
     game: Game
@@ -92,24 +98,27 @@ def explain(
     """Explain recommendations; Missing for a request without spans or with too few values.
 
     Args:
-        games: one per recommendation, in any number. seed: of masks and orders; each user has
-            generators of its own, so the set of games does not matter.
+        target: the recommender that gets the requests.
+        games: the recommendations to explain.
+        settings: settings of explanations and tests.
+        seed: seed of masks and orders; the generators depend on the user, so a result does not
+            depend on the other games.
     """
     drafts = [_Draft(target, game, settings, seed) if game.n else None for game in games]
     able = [draft for draft in drafts if draft is not None]
     measure(target, [plan for draft in able for plan in draft.first()])
     measure(target, [(draft.game, draft.second()) for draft in able])
-    nothing = Missing("nothing removable: the request has no spans")
+    nothing = Missing("the request has no removable spans")
     return [nothing if draft is None else draft.result() for draft in drafts]
 
 
 def known_values(
     game: Game, masks: Sequence[int], kind: ValueKind = "logp", *, item: int | None = None
 ) -> dict[int, float]:
-    """Values by mask, without the missing ones.
+    """Return values by mask, without missing values.
 
-    There are none for a value that compares with a fixed rival if the whole request, which decides
-    the rival, is missing.
+    The result is empty for a value that compares with a fixed rival if the value of the whole
+    request, which determines the rival, is missing.
     """
     whole = game.rows.get(game.everything)
     if kind in ("contrast", "first_divergent") and (whole is None or whole.reason):
@@ -122,7 +131,7 @@ def known_values(
 
 
 class _Draft:
-    """The plans of one request between the two calls."""
+    """Plans of one request between the two calls of the target."""
 
     def __init__(self, target: Target, game: Game, settings: Settings, seed: int) -> None:
         self.game, self._settings, self._seed = game, settings, seed
@@ -159,14 +168,16 @@ class _Draft:
         self._edits.append((_SECOND_SEED, self.game, plan(*again, budget=self._settings.budget)))
 
     def first(self) -> list[tuple[Game, Sequence[int]]]:
-        """The masks that do not depend on the attribution."""
+        """Return the masks that do not depend on the attribution."""
         paths = [m for order in self._orders for m in path_masks(order, "comprehensiveness")]
         paths += [mask for run in self._captum for mask in run.masks]
         needed = (*self._plan.needed, *self._loo.masks, *self._evaluation, *paths)
         return [(self.game, needed), *((game, planned.needed) for _, game, planned in self._edits)]
 
     def second(self) -> list[int]:
-        """The masks along the attribution, and pairs of its top spans."""
+        """Return the masks that depend on the attribution: of its order, and of pairs of its top
+        spans.
+        """
         self._known = known_values(self.game, list(self.game.rows), self._value)
         self._found = self._estimate(self._plan, self._known)
         single = estimate(self._loo, self._known, self._rng("bootstrap"))
@@ -180,7 +191,7 @@ class _Draft:
         return masks
 
     def result(self) -> Explanation | Missing:
-        """The attribution with its card."""
+        """Compute the attribution and its card."""
         if isinstance(self._found, Missing):
             return self._found
         known = known_values(self.game, list(self.game.rows), self._value)
@@ -204,7 +215,9 @@ class _Draft:
         )  # fmt: skip
 
     def _others(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, Missing]]:
-        """Attributions by other methods, and the methods that cannot be used."""
+        """Return the attributions by other methods, and the methods that cannot be used with the
+        reason.
+        """
         found = {} if self._single is None else {"loo": self._single}
         absent: dict[str, Missing] = {}
         if self._settings.gradients and self._value == "logp":
@@ -219,7 +232,9 @@ class _Draft:
             if all(mask in self._known for mask in run.masks):
                 found[f"Captum {run.method}"] = replay(run, self._known)
             else:
-                absent[f"Captum {run.method}"] = Missing("some of its requests were not answered")
+                absent[f"Captum {run.method}"] = Missing(
+                    "some requests of this method got no response"
+                )
         return found, absent
 
     def _with_edits(self, card: Card, found: Attribution) -> Card:

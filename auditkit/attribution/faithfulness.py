@@ -1,9 +1,9 @@
-"""Does an attribution predict what removals do? LDS, infidelity and AOPC beside its controls.
+"""Tests whether an attribution predicts removals: LDS, infidelity, and AOPC with controls.
 
-All functions read values by mask (bit i set = span i kept), so they need no full table. A result
-that is undefined is Missing with its reason, never NaN or 0. Sources: those of
-`metrics.attribution`; the random-order and best-order controls of comprehensiveness and sufficiency
-make drops of different requests comparable.
+All functions take values by mask (bit i is set if span i is kept), so they do not need all subsets.
+An undefined result is Missing with a reason, never NaN or 0. The random-order and best-order
+controls of comprehensiveness and sufficiency make drops of different requests comparable. Sources:
+as in `metrics.attribution`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AopcKind = Literal["comprehensiveness", "sufficiency"]
 
 
 def lds_of(known: Known, masks: Sequence[int], attribution: Vector) -> float | Missing:
-    """Linear datamodeling score over the measured masks among `masks`, in [-1, 1]; 1 is ideal."""
+    """Compute the linear datamodeling score over the measured `masks`, in [-1, 1]; 1 is ideal."""
     if len(attribution) < 3:
         return Missing("needs at least 3 spans")
     left = [mask for mask in masks if mask in known]
@@ -39,14 +39,16 @@ def lds_of(known: Known, masks: Sequence[int], attribution: Vector) -> float | M
 
 
 def spearman(left: Vector, right: Vector) -> float | Missing:
-    """Rank correlation with average ranks of ties, in [-1, 1]."""
+    """Spearman correlation with average ranks for ties, in [-1, 1]."""
     from scipy.stats import rankdata  # 1 s of imports
 
     return pearson(np.asarray(rankdata(left)), np.asarray(rankdata(right)))
 
 
 def pearson(left: Vector, right: Vector) -> float | Missing:
-    """Correlation in [-1, 1]; values that differ by less than 1e-12 of their size are equal."""
+    """Pearson correlation in [-1, 1]; values with a relative difference below 1e-12 count as
+    equal.
+    """
     if len(left) < 2:
         return Missing("fewer than 2 values")
     a, b = left - left.mean(), right - right.mean()
@@ -57,13 +59,15 @@ def pearson(left: Vector, right: Vector) -> float | Missing:
 
 
 class Aopc(NamedTuple):
-    """Area over the perturbation curve.
+    """Area over the perturbation curve (AOPC) of an order of spans.
 
     Attributes:
-        value: mean over k = 1..n of v(all) minus v without the top k (comprehensiveness) or with
-            only the top k (sufficiency). random: the same for random spans. best: the same for the
-            best order, or why it is unknown.
-        normalized: (value - random) / (best - random): 0 is random, 1 is ideal, for both kinds.
+        value: mean over k = 1..n of the drop v(all) - v(S), where S excludes the top k spans
+            (comprehensiveness) or contains only them (sufficiency).
+        random: mean drop for random orders.
+        best: mean drop for the best order, or why it is unknown.
+        normalized: (value - random) / (best - random), for both kinds; 0 for a random order, ideal
+            1.
     """
 
     value: float
@@ -73,7 +77,7 @@ class Aopc(NamedTuple):
 
 
 def path_masks(order: Sequence[int], kind: AopcKind) -> list[int]:
-    """The masks for k = 1..n of an order, n of them."""
+    """Return the n masks of an order, for k = 1..n removed or kept spans."""
     n = len(order)
     kept = [order[k:] if kind == "comprehensiveness" else order[:k] for k in range(1, n + 1)]
     return [mask_of(one) for one in kept]
@@ -87,15 +91,17 @@ def aopc_of(
     *,
     scale: Callable[[float], float] = lambda value: value,
 ) -> Aopc | Missing:
-    """Mean drop along an order of spans, beside random orders and the best order.
+    """Compute the mean drop along an order of spans, along random orders and along the best order.
 
     With a full table of at most 8 spans, the random control is its exact expectation and the best
     order is found by dynamic programming over subsets.
 
     Args:
-        known: values by mask. order: the spans, the most important first.
-        random_orders: control orders, if there is no full table.
-        scale: applied to every value, such as exp for drops of the probability.
+        known: values by mask.
+        order: the spans, the most important first.
+        random_orders: control orders, used unless all subsets are known.
+        kind: `comprehensiveness` or `sufficiency`.
+        scale: function that is applied to every value, such as exp for drops in probability.
     """
     n = len(order)
     if n <= 8 and all(mask in known for mask in range(1 << n)):
@@ -104,21 +110,21 @@ def aopc_of(
         return Missing("no random orders were measured")
     paths = [path_masks(path, kind) for path in (order, *random_orders)]
     if any(mask not in known for mask in ((1 << n) - 1, *(m for path in paths for m in path))):
-        return Missing("a value on an order is missing")
+        return Missing("a value along the order is missing")
     whole = scale(known[(1 << n) - 1])
     means = [float(np.mean([whole - scale(known[mask]) for mask in path])) for path in paths]
-    unknown = Missing("needs all subsets of at most 8 spans")
+    unknown = Missing("this row needs the values of all subsets of at most 8 spans")
     return Aopc(means[0], float(np.mean(means[1:])), unknown, unknown)
 
 
 def above_random(
     known: Known, order: Sequence[int], random_orders: Sequence[Sequence[int]], kind: AopcKind
 ) -> float | Missing:
-    """Mean drop along an order minus the mean drop of random orders, without the trivial steps.
+    """Compute the mean drop along an order minus that of random orders, without trivial steps.
 
-    Comprehensiveness takes k = 2..n-1 removals, because a single removal may have determined the
-    order; sufficiency k = 1..n-1 kept spans. At the other end all orders are equal. Noise has
-    expectation 0. With a full table, the control is exact.
+    Comprehensiveness uses k = 2..n-1 removed spans, because single removals may have determined the
+    order, and sufficiency uses k = 1..n-1 kept spans. For k = n, all orders are equal. The
+    expectation for a noisy order is 0. With the values of all subsets, the control is exact.
     """
     n = len(order)
     steps = range(2 if kind == "comprehensiveness" else 1, n)
@@ -134,11 +140,11 @@ def above_random(
     else:
         paths = [path_masks(one, kind) for one in random_orders]
         if not paths or any(path[k - 1] not in known for path in paths for k in steps):
-            return Missing("a value on a random order is missing")
+            return Missing("a value along a random order is missing")
         controls = [float(np.mean([known[path[k - 1]] for k in steps])) for path in paths]
     own = path_masks(order, kind)
     if any(own[k - 1] not in known for k in steps):
-        return Missing("a value on the attributed order is missing")
+        return Missing("a value along the order of the attribution is missing")
     return float(np.mean(controls) - np.mean([known[own[k - 1]] for k in steps]))
 
 
@@ -151,12 +157,16 @@ def _on_table(table: Vector, order: Sequence[int], kind: AopcKind) -> Aopc:
     best = _best(drops, n, kind)
     spread = best - random
     flat = abs(spread) <= 1e-12 * max(1.0, float(np.abs(drops).max()))
-    normalized = Missing("every order is as good") if flat else (value - random) / spread
+    normalized = (
+        Missing("all orders have the same mean drop") if flat else (value - random) / spread
+    )
     return Aopc(value, random, best, normalized)
 
 
 def _best(drops: Vector, n: int, kind: AopcKind) -> float:
-    """The largest mean drop of any removal order, or the smallest of any order of keeping."""
+    """Return the largest mean drop of any order of removing spans, or the smallest of keeping
+    them.
+    """
     removing = kind == "comprehensiveness"
     start, sign = ((1 << n) - 1, 1.0) if removing else (0, -1.0)
     best = np.full(1 << n, -np.inf)
@@ -171,7 +181,9 @@ def _best(drops: Vector, n: int, kind: AopcKind) -> float:
 
 
 def infidelity_of(known: Known, masks: Sequence[int], attribution: Vector) -> Infidelity | Missing:
-    """Squared error of the predicted drops over the measured masks, raw and rescaled, nats^2."""
+    """Compute the squared error of predicted drops over the measured masks, raw and rescaled,
+    nats^2.
+    """
     whole = known.get((1 << len(attribution)) - 1)
     if whole is None:
         return Missing("the value of the whole request is missing")
@@ -184,8 +196,9 @@ class Agreement(NamedTuple):
     """Agreement of two attributions of one request.
 
     Attributes:
-        pearson: correlation in [-1, 1]. jaccard: overlap of the top 3 spans, in [0, 1].
-        kendall: tau-b in [-1, 1].
+        pearson: Pearson correlation in [-1, 1].
+        jaccard: Jaccard overlap of the top 3 spans, in [0, 1].
+        kendall: Kendall's tau-b in [-1, 1].
     """
 
     pearson: float | Missing
@@ -194,7 +207,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(left: Vector, right: Vector) -> Agreement:
-    """Compare two attributions [n]; a correlation with a constant one is missing."""
+    """Compare two attributions [n]; correlations with a constant attribution are missing."""
     k = min(3, len(left))
     tops = [set(np.argsort(-side, kind="stable")[:k].tolist()) for side in (left, right)]
     jaccard = len(tops[0] & tops[1]) / len(tops[0] | tops[1]) if k else 1.0

@@ -1,4 +1,4 @@
-"""Hidden states of a language model in this process, averaged over the tokens of each prompt."""
+"""Hidden states of a local language model, averaged over the tokens of each prompt."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _BATCH = 16
 
 
 def chosen_layers(n_blocks: int, n: int) -> tuple[int, ...]:
-    """At most `n` layers, evenly spaced, the last included; layer i is the output of block i, from
-    1.
+    """Choose at most `n` evenly spaced layers, including the last.
+
+    Layer i is the output of block i, counted from 1.
     """
     places = np.linspace(1, n_blocks, min(n, n_blocks) + 1)[1:] if n < n_blocks else None
     chosen = range(1, n_blocks + 1) if places is None else (round(place) for place in places)
@@ -29,11 +30,14 @@ def chosen_layers(n_blocks: int, n: int) -> tuple[int, ...]:
 def mean_states(
     recommender: LanguageModel, prompts: Sequence[str], n_layers: int
 ) -> dict[int, NDArray[np.float64]]:
-    """States by layer, [prompts, width], in the order of the prompts; of an encoder-decoder, those
-    of the encoder.
+    """Compute the mean state of every prompt, by layer, [prompts, width] each.
+
+    For an encoder-decoder, these are states of the encoder.
 
     Args:
-        prompts: rendered, each with at least one token. n_layers: see `chosen_layers`.
+        recommender: the model.
+        prompts: rendered prompts, each of at least one token.
+        n_layers: largest number of layers; see `chosen_layers`.
     """
     model = recommender.model
     ids = [recommender.token_ids(prompt, "")[0] for prompt in prompts]

@@ -1,10 +1,10 @@
-"""Integrated gradients of a model in this process, summed to spans.
+"""Integrated gradients of a local model, summed over the tokens of each span.
 
-The path leads from the prompt, with the tokens of all spans replaced by the padding token, to the
-prompt itself; the summed log-probability of the item's tokens is integrated along it. The items of
-the list are fixed, so one path of 32 steps serves all tokens of the item. Completeness is checked:
-the attribution of all tokens must equal the change of the log-probability. Source: Sundararajan et
-al. 2017, by Captum's LayerIntegratedGradients.
+The path leads from the prompt with the tokens of all spans replaced by the padding token to the
+prompt itself. The gradient of the summed log-probability of the item's tokens is integrated along
+this path. The tokens of the item are fixed, so one path of 32 steps is enough for all of them.
+Completeness is checked: the attribution of all tokens must equal the change of the log-probability.
+Source: Sundararajan et al. 2017, by Captum's LayerIntegratedGradients.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ class PathAttribution:
     """Integrated gradients of every span.
 
     Attributes:
-        values: [n], nats. steps: points on the path.
-        gap: |sum over tokens - change of the log-probability| / |change|; above 0.05 the path is
-            too coarse and the values are not exact.
+        values: effect of every span, [n], nats.
+        steps: number of points on the path.
+        gap: completeness gap, |sum over tokens - change of the log-probability| / |change|; above
+            0.05, the path is too coarse for exact values.
     """
 
     values: NDArray[np.float64]
@@ -50,7 +51,7 @@ class PathAttribution:
 def integrated_gradients(
     recommender: object, request: Request, spans: Sequence[Span], item: Item
 ) -> PathAttribution | Missing:
-    """Attribute an item's log-probability to spans; Missing for other models than decoders.
+    """Attribute an item's log-probability to spans; Missing unless the model is a local decoder.
 
     The number of steps is doubled up to 128 while the completeness gap exceeds 5 %.
 
@@ -60,14 +61,14 @@ def integrated_gradients(
     from auditkit.recommenders.adapters.language_model import LanguageModel
 
     if not isinstance(recommender, LanguageModel):
-        return Missing("needs a language model in this process")
+        return Missing("this method needs a local language model")
     if recommender.manifest.kind != "causal":
-        return Missing("needs a decoder-only model")
+        return Missing("this method needs a decoder-only model")
     text = recommender.reference(item)
     prompt, target = recommender.token_ids(recommender.render(request), text)
     places = token_positions(recommender, request, spans, text)
     if places is None:
-        return Missing("the tokens of a span cannot be told from the rest of the prompt")
+        return Missing("the tokens of a span cannot be separated from the rest of the prompt")
     base = list(prompt)
     for position in sorted({p for place in places for p in place}):
         base[position] = _pad(recommender)
@@ -82,11 +83,12 @@ def integrated_gradients(
 def token_positions(
     recommender: LanguageModel, request: Request, spans: Sequence[Span], text: str
 ) -> list[list[int]] | None:
-    """Positions of every span's tokens in the prompt, found by leaving the span out; None if the
-    prompt without a span is not the prompt minus a run of tokens.
+    """Find the positions of every span's tokens in the prompt by leaving out the span.
 
-    A run can often be shifted, because separators repeat; it is shifted to the right until it has
-    no token of an earlier span.
+    None if leaving out a span does not just remove consecutive tokens from the prompt.
+
+    The removed tokens are often ambiguous, because separators repeat; of the possible positions,
+    the first that does not overlap an earlier span is returned.
     """
     whole, _ = recommender.token_ids(recommender.render(replace(request, prompt="")), text)
     everything, taken = (1 << len(spans)) - 1, set[int]()
@@ -122,7 +124,7 @@ def _pad(recommender: LanguageModel) -> int:
 def _path(
     model: torch.nn.Module, prompt: list[int], base: list[int], target: list[int], steps: int
 ) -> tuple[list[float], float]:
-    """Attribution of every prompt token, nats, and the completeness gap."""
+    """Compute the attribution of every prompt token, nats, and the completeness gap."""
     try:
         import torch
         from captum.attr import LayerIntegratedGradients

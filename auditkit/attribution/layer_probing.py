@@ -1,15 +1,17 @@
-"""Probing classifiers: can an attribute be decoded from the states of a model's layers?
+"""Probing classifiers that decode an attribute from the states of a model's layers.
 
-A linear classifier is trained on the states of some users and evaluated on others. Its accuracy
-says little by itself, because a classifier with many inputs also learns labels without meaning.
+A linear classifier is trained on the states of some users and evaluated on other users. Accuracy
+alone is not conclusive, because a classifier with many inputs also learns meaningless labels.
 Selectivity is therefore the accuracy minus the accuracy of the same classifier on shuffled labels
 (the control task of Hewitt & Liang 2019). One p-value covers all layers: the largest accuracy of
-any layer is compared with that under permuted labels, with the same permutation for all layers.
+any layer is compared with the largest accuracy under permuted labels, where all layers use the same
+permutation.
 
 The permutations use ridge regression on class indicators instead of the logistic classifier,
-because one matrix then serves all permutations; a permutation test is valid for any statistic. They
-also show how much more an out-of-fold accuracy varies than that of independent users, because the
-users of the other folds decide it, too: intervals are wider by this factor.
+because one matrix then serves all permutations; a permutation test is valid for any statistic. The
+permutations also estimate by which factor an out-of-fold accuracy varies more than an accuracy over
+independent users, because it depends on the users of the other folds, too. Intervals are widened by
+this factor.
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ class LayerProbe(NamedTuple):
 
     Attributes:
         accuracy: balanced accuracy on users outside the training folds, in [0, 1].
-        control: mean of the same on shuffled labels.
-        accuracy_draws, selectivity_draws: in resamples of users, [draws] each.
+        control: mean balanced accuracy on shuffled labels, in [0, 1].
+        accuracy_draws, selectivity_draws: accuracy and selectivity in resamples of users, [draws]
+            each.
     """
 
     accuracy: float
@@ -47,7 +50,7 @@ class LayerProbe(NamedTuple):
 
     @property
     def selectivity(self) -> float:
-        """Accuracy minus control, in [-1, 1]; 0 if the attribute cannot be decoded."""
+        """Accuracy minus control, in [-1, 1]; about 0 if the attribute cannot be decoded."""
         return self.accuracy - self.control
 
 
@@ -79,14 +82,18 @@ def probe_layers(
     Args:
         tables: states of the users by layer, [users, width] each; standardized on training folds.
         labels: attribute value of every user, [users].
-        draws: resamples of users. shuffles: control labelings. permutations: of the p-value.
+        rng: generator for folds, shuffles, permutations and resamples.
+        draws: number of resamples of users.
+        shuffles: number of control labelings.
+        permutations: number of permutations for the p-value.
         min_class: minimum number of users per value.
 
     Returns:
-        The result; None with fewer than two values, or if a value has too few users.
+        The result; None if there are fewer than two values, or if a value has fewer than
+        `min_class` users.
 
     Raises:
-        InvalidArgument: no layers, or another number of rows than labels.
+        InvalidArgument: there are no layers, or a table does not have one row per label.
         MissingDependency: scikit-learn is not installed.
     """
     layers = [np.asarray(table, dtype=np.float64) for table in tables]
@@ -112,8 +119,9 @@ def probe_layers(
 
 
 def _excess_spread(permuted: Array, sizes: Codes) -> float:
-    """Standard deviation of accuracies under permuted labels, divided by that of independent users;
-    at least 1.
+    """Ratio of the spread of accuracies under permuted labels to that over independent users.
+
+    The ratio is at least 1.
     """
     mean = float(permuted.mean())
     independent = float(np.sqrt((mean * (1 - mean) / sizes).sum())) / len(sizes)
@@ -129,8 +137,10 @@ def _probe(
     *,
     factor: float,
 ) -> LayerProbe:
-    """The first row of `weights` is the data, the others are resamples, whose deviations from it
-    are multiplied by `factor`.
+    """Measure one layer.
+
+    The first row of `weights` is the data; the other rows are resamples, whose deviations from the
+    data are multiplied by `factor`.
     """
 
     def reached(codes: Codes) -> Array:
@@ -150,15 +160,15 @@ def _probe(
 
 
 def balanced_accuracy(predicted: ArrayLike, codes: ArrayLike, weights: ArrayLike) -> Array:
-    """Mean recall over classes.
+    """Compute the mean recall over classes.
 
     Args:
         predicted, codes: predicted and true class of every user, from 0, [users].
-        weights: how often every user is in each resample, [draws, users].
+        weights: how often each resample contains every user, [draws, users].
 
     Returns:
-        One value per resample, [draws], in [0, 1]; classes without users in a resample are left
-        out of its mean. A constant prediction has 1 / number of classes.
+        One value per resample, [draws], in [0, 1]; the mean leaves out classes without users in the
+        resample. A constant prediction has 1 / number of classes.
     """
     guess, y = np.asarray(predicted), np.asarray(codes)
     w = np.asarray(weights, dtype=np.float64)
@@ -173,8 +183,10 @@ def balanced_accuracy(predicted: ArrayLike, codes: ArrayLike, weights: ArrayLike
 def permuted_accuracies(
     tables: Sequence[Array], codes: Codes, *, rng: np.random.Generator, permutations: int
 ) -> Array:
-    """Balanced accuracies by ridge regression, [layers, 1 + permutations]: of the labels first,
-    then of permuted labels, which are the same for all layers.
+    """Compute balanced accuracies by ridge regression, [layers, 1 + permutations].
+
+    The first column is for the true labels, the others are for permuted labels, which are the same
+    for all layers.
     """
     labelings = np.stack([codes, *(rng.permutation(codes) for _ in range(permutations))])
     folds = rng.permutation(np.arange(len(codes)) % FOLDS)
@@ -184,7 +196,7 @@ def permuted_accuracies(
 def permutation_p(
     tables: Sequence[Array], codes: Codes, *, rng: np.random.Generator, permutations: int
 ) -> float:
-    """p-value of the largest balanced accuracy of any layer, under permuted labels.
+    """Compute the p-value of the largest balanced accuracy of any layer, by permuting labels.
 
     Returns:
         (1 + number of permutations that reach the observed value) / (1 + permutations).
@@ -198,7 +210,9 @@ def _p_of_largest(accuracies: Array) -> float:
 
 
 def _ridge_accuracy(table: Array, labelings: Codes, folds: Codes) -> Array:
-    """Out-of-fold balanced accuracy of ridge regression for every labeling, [labelings]."""
+    """Compute the out-of-fold balanced accuracy of ridge regression for every labeling,
+    [labelings].
+    """
     n_classes = int(labelings.max()) + 1
     right = np.zeros((len(labelings), n_classes))
     for fold in range(FOLDS):

@@ -2,9 +2,9 @@
 
 The coefficient of a span estimates its Banzhaf value, its mean effect over all subsets of the other
 spans. Least squares on complementary pairs is the default: on SmolLM2 with eight spans and 32
-evaluations it follows exact Shapley values more closely than the same number of evaluations of
-leave-one-out, permutation sampling or KernelSHAP. Source: Banzhaf 1965; ContextCite (Cohen-Wang et
-al. 2024); datamodels (Ilyas et al. 2022).
+evaluations, it is closer to exact Shapley values than leave-one-out, permutation sampling or
+KernelSHAP with the same number of evaluations. Source: Banzhaf 1965; ContextCite (Cohen-Wang et al.
+2024); datamodels (Ilyas et al. 2022).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SMALLEST_HALF_WIDTH = 1e-4  # nats; the tolerance of a score
 
 
 class Fit(NamedTuple):
-    """Values [n] and the ends of their 95 % intervals [n], if any; else a note why not."""
+    """Values [n] with the ends of 95 % intervals [n], or with a note why there are no intervals."""
 
     values: Vector
     low: Vector | None = None
@@ -34,11 +34,11 @@ class Fit(NamedTuple):
 
 
 def paired_least_squares(known: Mapping[int, float], pairs: Sequence[int], n: int) -> Fit:
-    """Least squares on complementary pairs; a pair with a missing value leaves the fit.
+    """Fit least squares on complementary pairs; pairs with a missing value are left out.
 
     With o = (v(z) - v(not z)) / 2 and D = z - 1/2, the coefficients are (D'D)^-1 D'o. Their
-    intervals use the residuals of o, so they cover the interactions between spans. With fewer than
-    4n evaluations, ridge with penalty 1 is used and there is no interval.
+    intervals use the residuals of o, so they account for interactions between spans. With fewer
+    than 4n evaluations, ridge regression with penalty 1 is used, and there are no intervals.
     """
     whole = [i for i in range(0, len(pairs), 2) if pairs[i] in known and pairs[i + 1] in known]
     design = bits_of([pairs[i] for i in whole], n) - 0.5
@@ -57,7 +57,7 @@ def paired_least_squares(known: Mapping[int, float], pairs: Sequence[int], n: in
 def ridge(
     known: Mapping[int, float], masks: Sequence[int], n: int, *, penalty: float = 1
 ) -> Vector:
-    """Coefficients of v = Za + b with penalty on a and none on the intercept b, [n]."""
+    """Fit v = Za + b with a penalty on a but not on the intercept b; return a, [n]."""
     design, values = _centered(known, masks, n)
     gram = design.T @ design + penalty * np.eye(n)
     return np.asarray(np.linalg.solve(gram, design.T @ values))
@@ -66,14 +66,17 @@ def ridge(
 def lasso(
     known: Mapping[int, float], masks: Sequence[int], n: int, *, n_tokens: int, alpha: float = 0.01
 ) -> Vector:
-    """ContextCite's estimator: lasso on the log-odds per token of standardized masks, [n].
+    """Fit ContextCite's estimator, a lasso of log-odds per token on standardized masks, [n].
 
     Args:
-        known: log-probabilities in nats, which are cut at -1e-12. n_tokens: tokens of the item.
-        alpha: penalty of |coefficients| for the loss |residual|^2 / (2 masks).
+        known: log-probabilities by mask, in nats, clipped to at most -1e-12.
+        masks: masks of the fit.
+        n: number of spans.
+        n_tokens: number of tokens of the item.
+        alpha: weight of the sum of |coefficients|, added to the loss |residual|^2 / (2 masks).
 
     Returns:
-        Coefficients times the number of tokens, so they are in nats of log-odds.
+        Coefficients multiplied by the number of tokens, in nats of log-odds.
     """
     logp = {mask: min(known[mask], -1e-12) for mask in masks}
     odds = {mask: (v - float(np.log(-np.expm1(v)))) / n_tokens for mask, v in logp.items()}

@@ -1,8 +1,8 @@
-"""Random masks for estimators, as bits: bit i is set if span i is kept.
+"""Random masks for estimators, as integers: bit i is set if span i is kept.
 
-Masks come in complementary pairs (z, not z), because the values of a pair differ by the odd part of
-the value function alone, which is what a linear attribution can say; the even part cancels. Source:
-paired sampling of Covert & Lee 2021, section 4, for uniform masks.
+Masks come in complementary pairs (z, not z), because the difference of a pair's values depends only
+on the odd part of the value function, the part that a linear attribution can describe; the even
+part cancels. Source: paired sampling of Covert & Lee 2021, section 4, for uniform masks.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ _ATTEMPTS = 1000
 
 
 def bits_of(masks: Sequence[int], n: int) -> NDArray[np.float64]:
-    """The kept spans as 0 and 1, [masks, n]."""
+    """Convert masks to a matrix with 1 for kept and 0 for removed spans, [masks, n]."""
     rows = [[mask >> i & 1 for i in range(n)] for mask in masks]
     return np.array(rows, dtype=np.float64).reshape(len(masks), n)
 
 
 def mask_of(kept: Collection[int]) -> int:
-    """The mask that keeps the spans at the given positions."""
+    """Return the mask that keeps the spans at the given positions."""
     return sum(1 << i for i in set(kept))
 
 
 def every_mask(n: int) -> tuple[int, ...]:
-    """All 2^n masks in ascending order."""
+    """Return all 2^n masks in ascending order."""
     return tuple(range(1 << n))
 
 
 def uniform_masks(
     n: int, m: int, rng: np.random.Generator, *, without: Collection[int] = (), min_kept: int = 0
 ) -> tuple[int, ...]:
-    """Distinct masks in which every span is kept with probability 1/2.
+    """Sample distinct masks in which every span is kept with probability 1/2.
 
     Args:
-        n: number of spans. m: number of masks; fewer are returned if there are fewer.
+        n: number of spans.
+        m: number of masks; fewer are returned if fewer exist.
         without: masks that must not be returned.
         min_kept: smallest number of kept spans.
     """
@@ -60,14 +61,15 @@ def uniform_masks(
 
 
 def paired_masks(n: int, m: int, rng: np.random.Generator, *, min_kept: int = 0) -> tuple[int, ...]:
-    """m/2 distinct pairs (z, not z) whose design has full rank, a pair after the other.
+    """Sample m/2 distinct pairs (z, not z) whose design has full rank, listed pair by pair.
 
     Args:
-        n: number of spans. m: number of masks, at least 2(n + 1); an odd number is rounded down.
+        n: number of spans.
+        m: number of masks, at least 2(n + 1); an odd number is rounded down.
         min_kept: smallest number of kept spans in both masks of a pair.
 
     Raises:
-        InvalidArgument: no such pairs exist.
+        InvalidArgument: there are no such pairs.
     """
     whole, n_pairs = (1 << n) - 1, m // 2
     for _ in range(_ATTEMPTS):
@@ -84,8 +86,8 @@ def paired_masks(n: int, m: int, rng: np.random.Generator, *, min_kept: int = 0)
         if np.linalg.matrix_rank(bits_of(tuple(pairs), n) - 0.5) == n:
             return tuple(mask for pair in pairs.items() for mask in pair)
     raise InvalidArgument(
-        f"paired_masks found no {n_pairs} pairs of masks for {n} spans with at least {min_kept} "
-        "kept. Give a smaller min_kept, or a budget of at least 2(n + 1)."
+        f"paired_masks did not find {n_pairs} pairs of masks of {n} spans that keep at least "
+        f"{min_kept}. Give a smaller min_kept, or a budget of at least 2(n + 1)."
     )
 
 

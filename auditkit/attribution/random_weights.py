@@ -1,8 +1,9 @@
-"""Copies of a language model whose weights are drawn again, from the head down to the embedding.
+"""Copies of a language model with random weights, from the output head down to the embedding.
 
-Every tensor with at least two dimensions is drawn from a normal distribution with its own standard
-deviation; vectors, such as the scales of norms, stay. A head that shares the embedding gets weights
-of its own first. Source: cascading randomization of Adebayo et al. 2018.
+Every tensor with at least two dimensions is sampled from a normal distribution with the standard
+deviation of the tensor; vectors, such as the scales of norms, do not change. If the head shares its
+weights with the embedding, the two are separated first. Source: cascading randomization of Adebayo
+et al. 2018.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ _BLOCK = re.compile(r"\.(\d+)\.")
 def with_random_weights(
     recommender: LanguageModel, rng: np.random.Generator, *, share: float = 1.0
 ) -> LanguageModel:
-    """A copy of the recommender with random weights; the original is not changed.
+    """Copy a recommender with random weights; the original is not changed.
 
     Args:
-        share: fraction of the cascade, above 0: 1 for all weights; smaller values leave the
-            embedding and the first blocks as they are.
+        recommender: the model to copy.
+        rng: generator for the weights.
+        share: fraction of the cascade that is randomized, above 0; 1 for all weights. Smaller
+            values do not change the embedding and the first blocks.
     """
     drawn = copy.copy(recommender)
     drawn.model = copy.deepcopy(recommender.model)
@@ -50,7 +53,9 @@ def with_random_weights(
 
 def scores_of(recommender: LanguageModel, games: Sequence[Game], masks: Sequence[Sequence[int]]
 ) -> list[Mapping[int, float]]:  # fmt: skip
-    """Log-probabilities of the explained items by mask, nats, without a record in the run log."""
+    """Compute log-probabilities of the explained items by mask, nats, without recording
+    requests.
+    """
     rows = [(game, mask) for game, own in zip(games, masks, strict=True) for mask in own]
     prompts = [recommender.render(masked(g.request, g.spans, m)) for g, m in rows]
     texts = [[recommender.reference(game.candidates[game.item])] for game, _ in rows]
@@ -69,9 +74,7 @@ def _untie(model: PreTrainedModel) -> None:
 
 
 def _cascade(model: PreTrainedModel) -> list[list[torch.nn.Parameter]]:
-    """Matrices of the model by stage: head and others, blocks from the last to the first, then the
-    embeddings.
-    """
+    """Group the model's matrices by stage: head and others, last to first block, embeddings."""
     embedding = model.get_input_embeddings().weight
     stages: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

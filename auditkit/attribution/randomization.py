@@ -1,10 +1,10 @@
-"""Does an explanation depend on the weights of the model, or would random weights give the same?
+"""Test whether an explanation depends on the weights of the model.
 
 The rank correlation of the attributions of the trained model and of a model with random weights is
 compared with that of random rankings of the same length, because with ten spans even independent
-rankings have a mean absolute correlation of 0.27. An explainer that ignores the model has exactly
-1. Source: model-parameter randomization of Adebayo et al. 2018, with a null quantile instead of a
-fixed threshold.
+rankings have a mean absolute correlation of 0.27. An explainer that ignores the model has a
+correlation of exactly 1. Source: model-parameter randomization of Adebayo et al. 2018, with a null
+quantile instead of a fixed threshold.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ Explainer = Callable[[Game, Mapping[int, float]], Vector | Missing]
 
 @dataclass(frozen=True, eq=False)
 class RandomizationTest:
-    """Explanations of models with random weights against those of the trained model.
+    """Comparison of explanations of models with random weights with those of the trained model.
 
     Attributes:
-        correlations: |Spearman| in [0, 1], [draws of weights, prompts]; lower is better.
-        prompts: positions of these prompts among the cases.
-        quantile: 95 % quantile of |Spearman| of random rankings of one prompt, mean over prompts.
-        chance: the same quantile of the mean over independent prompts; a mean below it cannot be
-            told from chance.
-        verdict: pass if the mean of every draw is at most `quantile`, fail if all are above.
+        correlations: absolute Spearman correlation with the trained model's explanation, in [0, 1],
+            [draws of weights, prompts]; lower is better.
+        prompts: positions, among the cases, of the prompts in `correlations`.
+        quantile: 95 % quantile of |Spearman| between random rankings of one prompt, averaged over
+            prompts.
+        chance: 95 % quantile of the mean |Spearman| over prompts between random rankings; a mean
+            below it does not differ from chance.
+        verdict: pass if the mean correlation of every draw is at most `quantile`, fail if the means
+            of all draws are above, otherwise inconclusive.
     """
 
     correlations: Vector
@@ -49,7 +52,7 @@ class RandomizationTest:
 
     @property
     def verdict(self) -> Literal["pass", "fail", "inconclusive"]:
-        """Judge all draws of weights together."""
+        """Verdict over all draws of weights."""
         above = self.correlations.mean(axis=1) > self.quantile
         return "fail" if above.all() else "inconclusive" if above.any() else "pass"
 
@@ -63,13 +66,17 @@ def randomization_test(
     share: float = 1.0,
     explainer: Explainer | None = None,
 ) -> RandomizationTest | Missing:
-    """Explain again with random weights and compare.
+    """Explain prompts again with random weights, and compare with the given attributions.
 
     Args:
-        cases: per prompt the game, the masks of its explainer, and its attribution [n], whose
-            values are log-probabilities. Prompts with fewer than six spans are left out.
-        draws: number of draws of the weights. share: fraction of the cascade that is drawn again.
-        explainer: gives the attribution of a game from its values; None for that of the plans.
+        recommender: the trained recommender.
+        cases: for each prompt the game, the masks of the explainer, and the attribution [n] of
+            log-probabilities. Prompts with fewer than six spans are left out.
+        rng: generator for weights and random rankings.
+        draws: number of models with random weights.
+        share: fraction of the cascade that is randomized.
+        explainer: function that computes the attribution of a game from its values; None for the
+            estimator of the plans.
 
     Returns:
         The correlations; Missing without the weights or with fewer than eight prompts.
@@ -77,7 +84,7 @@ def randomization_test(
     from auditkit.recommenders.adapters.language_model import LanguageModel
 
     if not isinstance(recommender, LanguageModel):
-        return Missing("needs the weights of the model")
+        return Missing("this test needs the weights of the model")
     from auditkit.attribution.random_weights import scores_of, with_random_weights
 
     usable = [i for i, (game, _, _) in enumerate(cases) if game.n >= FEWEST_SPANS]
@@ -96,8 +103,8 @@ def randomization_test(
     kept = np.flatnonzero(np.isfinite(table).all(axis=0))
     if len(kept) < FEWEST_PROMPTS:
         return Missing(
-            f"{len(kept)} prompts with at least {FEWEST_SPANS} spans and attributions that are not "
-            f"constant; needs {FEWEST_PROMPTS}"
+            f"only {len(kept)} prompts have at least {FEWEST_SPANS} spans and an attribution that "
+            f"is not constant; this test needs {FEWEST_PROMPTS}"
         )
     prompts = tuple(usable[int(j)] for j in kept)
     quantile, chance = null_quantile([cases[i][0].n for i in prompts], rng)
@@ -118,8 +125,14 @@ def _explained(
 
 
 def null_quantile(sizes: Sequence[int], rng: np.random.Generator) -> tuple[float, float]:
-    """95 % quantiles of |Spearman| of random rankings of the given numbers of spans: of one prompt
-    (mean over prompts), and of the mean over the prompts.
+    """Simulate 95 % quantiles of |Spearman| between random rankings.
+
+    Args:
+        sizes: number of spans of each prompt.
+        rng: generator for the rankings.
+
+    Returns:
+        Quantile for one prompt, averaged over prompts, and quantile of the mean over prompts.
     """
     by_size = {}
     for n in sorted(set(sizes)):

@@ -1,8 +1,9 @@
 """Sampled Shapley values: permutations in antithetic pairs, and paired KernelSHAP.
 
-Both sum to v(all) - v(none) exactly, so they depend on the empty history, which a language model
-may never have seen; `linear` does not. Source: Castro et al. 2009 and Mitchell et al. 2022
-(antithetic permutations); Lundberg & Lee 2017; Covert & Lee 2021 (paired KernelSHAP).
+The values of both methods sum to v(all) - v(none), so they depend on the value for an empty
+history, which a language model may never have seen in training. The estimator `linear` does not
+depend on it. Source: Castro et al. 2009 and Mitchell et al. 2022 (antithetic permutations);
+Lundberg & Lee 2017; Covert & Lee 2021 (paired KernelSHAP).
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _RESAMPLES = 1000
 
 
 def orders(n: int, budget: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
-    """Permutations, each followed by its reverse, that need at most `budget` evaluations.
+    """Sample permutations, each followed by its reverse, that need at most `budget` evaluations.
 
-    One pair of permutations is always returned; it needs 2n evaluations.
+    At least one pair of permutations is returned, which needs 2n evaluations.
     """
     n_pairs = max(1, (budget - 2) // max(1, 2 * (n - 1)))
     drawn = [tuple(int(i) for i in rng.permutation(n)) for _ in range(n_pairs)]
@@ -31,7 +32,7 @@ def orders(n: int, budget: int, rng: np.random.Generator) -> tuple[tuple[int, ..
 
 
 def order_masks(paths: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The distinct masks that occur when spans are added in the given orders."""
+    """Return the distinct masks that occur when spans are added in the given orders."""
     found = {0: None}
     for path in paths:
         found.update(dict.fromkeys(mask_of(path[:k]) for k in range(1, len(path) + 1)))
@@ -41,9 +42,9 @@ def order_masks(paths: Sequence[Sequence[int]]) -> tuple[int, ...]:
 def shapley_of_orders(
     known: Mapping[int, float], paths: Sequence[Sequence[int]], n: int, rng: np.random.Generator
 ) -> Fit | None:
-    """Mean marginal contribution over permutations, with a bootstrap over antithetic pairs.
+    """Average marginal contributions over permutations, with a bootstrap over antithetic pairs.
 
-    A pair with a missing value is left out; None if no pair is left.
+    A pair with a missing value is left out. None if every pair has a missing value.
     """
     rows = []
     for first, second in zip(paths[::2], paths[1::2], strict=True):
@@ -69,11 +70,11 @@ def _marginals(known: Mapping[int, float], path: Sequence[int]) -> NDArray[np.fl
 
 
 def kernel_masks(n: int, budget: int, rng: np.random.Generator) -> tuple[int, ...]:
-    """Complementary pairs of masks, with repeats, drawn with KernelSHAP's weights by size; then the
-    empty and the whole mask.
+    """Sample complementary pairs of masks with KernelSHAP's weights, and add the empty and whole
+    mask.
 
-    Sizes s are drawn with probability proportional to 1 / (s (n - s)), which is the kernel times
-    the number of subsets of that size.
+    Sizes s are sampled with probability proportional to 1 / (s (n - s)), which is the kernel times
+    the number of subsets of size s. Masks may repeat.
     """
     whole, found = (1 << n) - 1, []
     if n > 1:
@@ -87,10 +88,12 @@ def kernel_masks(n: int, budget: int, rng: np.random.Generator) -> tuple[int, ..
 
 
 def kernel_shap(known: Mapping[int, float], masks: Sequence[int], n: int) -> NDArray[np.float64]:
-    """Least squares under the constraint that the values sum to v(all) - v(none), [n].
+    """Fit least squares under the constraint that the values sum to v(all) - v(none), [n].
 
     Args:
-        known: must have the empty and the whole mask, which `masks` ends with.
+        known: values by mask, including the empty and the whole mask.
+        masks: masks of the fit, ending with the empty and the whole mask.
+        n: number of spans.
     """
     total = known[(1 << n) - 1] - known[0]
     if n == 1:

@@ -1,10 +1,10 @@
-"""Removable spans of a request, and the request that is left without some of them.
+"""Removable spans of a request, and requests in which some spans are removed.
 
 A span is a history item, a user attribute or the instruction; everything else is fixed. Spans are
-identified by kind and position, never by text: two equal titles are two spans. A masked request has
-no prompt, so the recommender renders it again with its own template, which closes gaps in lists and
-has its own form of an empty history. Source: ContextCite (Cohen-Wang et al. 2024), with spans of a
-request instead of sentences of a prompt.
+identified by kind and position, never by text, so two equal titles are two spans. A masked request
+has no prompt. The recommender renders it with its own template, which renumbers lists and has its
+own text for an empty history. Source: ContextCite (Cohen-Wang et al. 2024), with spans of a request
+instead of sentences of a prompt.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ class Span:
     """One removable unit of a request.
 
     Attributes:
-        kind: what it is.
-        index: position of its first history item, or of its attribute; 0 for the instruction.
-        text: how a report shows it.
-        size: number of consecutive history items in it; 1 for the other kinds.
+        kind: history item, attribute or instruction.
+        index: position of the span's first history item, or of its attribute; 0 for the
+            instruction.
+        text: text of the span in reports.
+        size: number of consecutive history items in the span; 1 for the other kinds.
     """
 
     kind: SpanKind
@@ -43,19 +44,20 @@ class Span:
 def spans_of(
     request: Request, *, kinds: Sequence[SpanKind] = ("history",), most: int = 30
 ) -> tuple[Span, ...]:
-    """The removable spans of a request: history oldest first, then attributes, then instruction.
+    """List the removable spans of a request: history (oldest first), attributes, instruction.
 
     Args:
-        request: attributes are spans only if no noun phrase `who` replaces them; an instruction is
-            a span only if the request has its own.
-        kinds: which kinds to return.
-        most: largest number of single history items, at least 1; older items form one block.
+        request: the request; attributes are spans only if no noun phrase `who` replaces them, and
+            the instruction is a span only if the request has its own.
+        kinds: kinds of spans to return.
+        most: largest number of latest history items that are single spans, at least 1; all older
+            items form one span.
 
     Raises:
         InvalidArgument: most < 1.
     """
     if most < 1:
-        raise InvalidArgument(f"spans_of got most={most}. Give at least 1.")
+        raise InvalidArgument(f"spans_of got most={most}. Give a number of at least 1.")
     found: list[Span] = []
     if "history" in kinds:
         n_old = max(0, len(request.history) - most)
@@ -75,23 +77,25 @@ def spans_of(
 def masked(
     request: Request, spans: Sequence[Span], mask: int, *, baseline: Baseline = "delete"
 ) -> Request:
-    """The request with only some of its spans.
+    """Remove the spans of a request that a mask does not keep.
 
     Args:
-        spans: spans of this request; n of them.
+        request: the whole request.
+        spans: the n spans of this request.
         mask: bit i is set if span i is kept, 0 <= mask < 2^n.
-        baseline: `delete` leaves a span out; `replace` writes a placeholder instead. An instruction
-            is replaced by the recommender's own wording in both cases.
+        baseline: `delete` leaves a span out; `replace` writes a placeholder instead. In both cases,
+            a removed instruction is replaced by the recommender's own instruction.
 
     Returns:
-        The request without a prompt and an id, to be rendered and sent.
+        The request, without a prompt and without an id, to be rendered and sent.
 
     Raises:
-        InvalidArgument: a mask outside the range.
+        InvalidArgument: the mask is outside of its range.
     """
     if not 0 <= mask < 1 << len(spans):
         raise InvalidArgument(
-            f"masked got mask {mask} for {len(spans)} spans. Give 0 to {(1 << len(spans)) - 1}."
+            f"masked got mask {mask} for {len(spans)} spans. Give a mask from 0 to "
+            f"{(1 << len(spans)) - 1}."
         )
     gone = [span for i, span in enumerate(spans) if not mask >> i & 1]
     items = {i for s in gone if s.kind == "history" for i in range(s.index, s.index + s.size)}

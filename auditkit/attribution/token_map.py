@@ -1,8 +1,8 @@
-"""Effects of spans on every token of the explained item, which add up to the effect on the item.
+"""Effects of spans on the tokens of the explained item, which add up to the effects on the item.
 
-The log-probability of an item is the sum over its tokens, and every estimator but the lasso is
-linear in the values, so the same fit of each token's log-probability splits an effect exactly.
-Source: linearity of the Shapley value (Shapley 1953) and of least squares.
+The log-probability of an item is the sum over its tokens, and every estimator except the lasso is
+linear in the values, so applying the estimator to each token's log-probability splits an effect
+exactly. Source: linearity of the Shapley value (Shapley 1953) and of least squares.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class TokenMap:
     """Effects by token.
 
     Attributes:
-        texts: of the tokens, T of them, in order; the last may join all further tokens.
-        values: [n, T], nats; row i sums to the effect of span i.
+        texts: texts of the T tokens, in order; the last text may join all further tokens.
+        values: effects, [n, T], nats; row i sums to the effect of span i.
     """
 
     texts: tuple[str, ...]
@@ -37,10 +37,12 @@ class TokenMap:
 
 
 def token_texts(recommender: object, request: Request, item: Item) -> tuple[str, ...] | None:
-    """Texts of an item's tokens; None if the recommender is not a language model of this process.
+    """Return the texts of an item's tokens; None if the recommender is not a local language model.
 
     Args:
-        request: the prompt decides where the first token of the item begins.
+        recommender: the recommender.
+        request: request whose prompt determines where the first token of the item begins.
+        item: the explained item.
     """
     from auditkit.recommenders.adapters.language_model import LanguageModel
 
@@ -54,7 +56,9 @@ def token_map(one: Explanation, texts: Sequence[str] | None) -> TokenMap | Missi
     """Split the effects of an explanation by token.
 
     Args:
-        texts: of the item's tokens; None to number them. Tokens after the 24th are joined.
+        one: the explanation.
+        texts: texts of the item's tokens; None to number the tokens. Tokens after the 24th are
+            joined.
 
     Returns:
         The map; Missing if the values are not sums over at least two tokens, or if the estimator is
@@ -70,7 +74,7 @@ def token_map(one: Explanation, texts: Sequence[str] | None) -> TokenMap | Missi
     if len(lengths) != 1:
         return Missing(f"the item has {lengths[0]} to {lengths[-1]} tokens after these prompts")
     if lengths[0] < 2:
-        return Missing("the item is one token, so the effects are those on its token")
+        return Missing("the item has only one token, so there is nothing to split")
     columns = []
     for t in range(lengths[0]):
         known = {mask: row[t] for mask, row in tokens.items()}

@@ -1,8 +1,8 @@
 """Value functions: how strongly a recommender prefers an item, given only some spans of a request.
 
-A game is one request with its spans and its candidate items. All masks of all games that are needed
-are measured in one call, so that the engine shares their common prefixes; each mask of a game is
-measured once. Values are natural logarithms of probabilities (nats), or, for a recommender without
+A game is one request with its spans and its candidate items. The required masks of all games are
+measured in one call, so that the engine can share common prefixes; each mask of a game is measured
+only once. Values are natural logarithms of probabilities (nats), or, for a recommender without
 scores, come from the list that it returns. Source: section 2 of Cohen-Wang et al. 2024
 (log-probability of the response), and the value functions of SHAP (Lundberg & Lee 2017).
 """
@@ -43,7 +43,7 @@ _REPEATS = 5
 
 
 class Row(NamedTuple):
-    """What was measured under one mask: a value per candidate, or the reason why there is none."""
+    """Measurement under one mask: a value per candidate, or the reason why there are no values."""
 
     values: tuple[float, ...]
     tokens: tuple[tuple[float, ...], ...]
@@ -56,11 +56,13 @@ class Game:
     """One recommendation to explain.
 
     Attributes:
-        request: the whole request. spans: its removable spans; bit i of a mask is span i.
-        candidates: items whose values are measured; ties are won by the lower position.
+        request: the whole request.
+        spans: removable spans of the request; bit i of a mask is span i.
+        candidates: items whose values are measured; of equal values, the lower position ranks
+            first.
         item: position of the explained item in `candidates`.
-        source: what is measured: log-probability, the recommender's own score, or reciprocal rank.
-        rows: what was measured so far, by mask.
+        source: measured quantity: log-probability, the recommender's own score, or reciprocal rank.
+        rows: measurements so far, by mask.
     """
 
     request: Request
@@ -89,10 +91,10 @@ class Game:
         return (1 << self.n) - 1
 
     def table(self, masks: Sequence[int]) -> ValueTable:
-        """The measured masks among `masks`, in their order; the others are counted as missing.
+        """Collect the values of `masks`, in order; masks without a value are counted as missing.
 
         Raises:
-            InvalidArgument: a mask that was never measured.
+            InvalidArgument: a mask was never passed to `measure`.
         """
         unknown = [mask for mask in masks if mask not in self.rows]
         if unknown:
@@ -118,10 +120,11 @@ class ValueTable:
     """Values of all candidates of a game under several masks.
 
     Attributes:
-        masks: measured masks, m of them.
+        masks: the m masks with a value.
         values: [m, candidates]; the sum of token log-probabilities in nats, a score, or a
             reciprocal rank in [0, 1], by `game.source`.
-        n_missing: number of masks without a value. reasons: their number by reason.
+        n_missing: number of masks without a value.
+        reasons: number of these masks by reason.
     """
 
     game: Game
@@ -131,15 +134,15 @@ class ValueTable:
     reasons: Mapping[str, int]
 
     def tokens(self, candidate: int) -> list[tuple[float, ...]]:
-        """Log-probabilities of a candidate's tokens under every mask, nats."""
+        """Return the log-probabilities of a candidate's tokens under every mask, nats."""
         return [self.game.rows[mask].tokens[candidate] for mask in self.masks]
 
 
 def measure(target: Target, plans: Sequence[tuple[Game, Sequence[int]]]) -> None:
-    """Measure masks of games, all in one call of the target; known masks are not repeated.
+    """Measure masks of games in one call of the target; masks that were measured are not repeated.
 
     Raises:
-        InvalidArgument: a placeholder is needed and the recommender reads items as tokens.
+        InvalidArgument: a game uses placeholders, but the recommender reads items as tokens.
     """
     wanted = [
         (game, mask) for game, masks in plans for mask in dict.fromkeys(masks)
@@ -150,7 +153,7 @@ def measure(target: Target, plans: Sequence[tuple[Game, Sequence[int]]]) -> None
     for game, _ in wanted:
         if game.baseline == "replace" and target.prompts.history == "item_tokens":
             raise InvalidArgument(
-                "baseline 'replace' needs titles in the prompt, and this recommender reads item "
+                "baseline 'replace' needs titles in the prompt, but this recommender reads item "
                 "tokens. Use baseline 'delete'."
             )
     if scored:
@@ -192,10 +195,10 @@ def _measure_lists(target: Target, wanted: Sequence[tuple[Game, int]]) -> None:
 
 
 def _list_row(game: Game, responses: Sequence[Response]) -> Row:
-    """Mean over repeats; an item that is not listed has reciprocal rank 0 and no score.
+    """Average lists over repeats; an item that is not listed has reciprocal rank 0 and no score.
 
-    Items of the whole history are not counted in a rank: to suggest what was just removed says
-    nothing about the other items.
+    Ranks do not count items of the user's history, because a suggestion of an item that was just
+    removed does not concern the other items.
     """
     seen = {key for item in game.request.history for key in (item.id, identity(item.title))}
     ids = tuple(response.request_id for response in responses)
@@ -220,13 +223,17 @@ def _list_row(game: Game, responses: Sequence[Response]) -> Row:
 
 
 def _rank(place: int, response: Response, seen: Collection[str]) -> int:
-    """Rank, from 1, of the item at a place of a list among the items that are not in `seen`."""
+    """Return the rank, from 1, of the item at position `place` among the items that are not in
+    `seen`.
+    """
     before = (one.item_id or identity(one.raw) for one in response.items[:place])
     return 1 + sum(key not in seen for key in before)
 
 
 def _place(item: Item, response: Response) -> int | None:
-    """Position of an item in a list, by catalog id, or by title for an item without one."""
+    """Return the position of an item in a list, by catalog id, or by title for an item without an
+    id.
+    """
     for place, listed in enumerate(response.items):
         if (listed.item_id or identity(listed.raw)) in (item.id, identity(item.title)):
             return place
@@ -236,18 +243,21 @@ def _place(item: Item, response: Response) -> int | None:
 def value_of(
     table: ValueTable, kind: ValueKind = "logp", *, item: int | None = None
 ) -> NDArray[np.float64]:
-    """v(S) of one item for every mask of a table, [m].
+    """Compute v(S) of one item for every mask of a table, [m].
 
     Args:
-        kind: `logp` the summed log-probability; `logp_mean` per token; `contrast` minus that of the
-            strongest rival under the whole request; `margin` minus that of the strongest rival
-            under the same mask; `first_divergent` the log-probability ratio of the first token in
-            which the item and that fixed rival differ; `score` and `reciprocal_rank` for lists.
+        table: values of all candidates by mask.
+        kind: `logp` is the log-probability of the item, and `logp_mean` its mean per token.
+            `contrast` is the log-probability minus that of the strongest rival under the whole
+            request, `margin` minus that of the strongest rival under the same mask.
+            `first_divergent` is the log-probability ratio of the first token in which the item and
+            the rival of `contrast` differ. `score` and `reciprocal_rank` are for lists.
         item: position among the candidates; None for the explained item.
 
     Raises:
-        InvalidArgument: the table has not the source, the rivals or the whole request that the kind
-            needs.
+        InvalidArgument: the kind needs another measured quantity (`game.source`), a second
+            candidate, or the measurement of the whole request; or the tokens of item and rival
+            never differ.
     """
     game, y = table.game, table.game.item if item is None else item
     own = "logp" if kind not in ("score", "reciprocal_rank") else kind
@@ -263,7 +273,10 @@ def value_of(
     if kind not in ("contrast", "margin", "first_divergent"):
         return values
     if len(game.candidates) < 2:
-        raise InvalidArgument(f"value {kind!r} needs a rival. Give at least 2 candidates.")
+        raise InvalidArgument(
+            f"value {kind!r} compares the item with a rival, but the game has one candidate. Give "
+            "at least 2 candidates."
+        )
     if kind == "margin":
         return np.asarray(values - np.delete(table.values, y, axis=1).max(axis=1))
     rival = _rival(game, y)
@@ -273,7 +286,7 @@ def value_of(
 
 
 def _rival(game: Game, y: int) -> int:
-    """The candidate with the highest value under the whole request, other than y."""
+    """Return the candidate with the highest value under the whole request, other than y."""
     whole = game.rows.get(game.everything)
     if whole is None or whole.reason is not None:
         raise InvalidArgument(
@@ -287,12 +300,15 @@ def _rival(game: Game, y: int) -> int:
 def _first_divergent(
     own: Sequence[tuple[float, ...]], rival: Sequence[tuple[float, ...]]
 ) -> NDArray[np.float64]:
-    """Equal leading tokens have equal log-probabilities under every mask, up to rounding."""
+    """Log-probability ratio of the first token in which the item and its rival differ.
+
+    Equal leading tokens have equal log-probabilities under every mask, up to rounding.
+    """
     shortest = min((min(len(a), len(b)) for a, b in zip(own, rival, strict=True)), default=0)
     for d in range(shortest):
         ratio = np.array([a[d] - b[d] for a, b in zip(own, rival, strict=True)])
         if np.abs(ratio).max() > _TOLERANCE:
             return ratio
     raise InvalidArgument(
-        "the item and its rival do not differ in any token that both have. Use `contrast`."
+        "the item and its rival have equal tokens as far as both go. Use the value `contrast`."
     )

@@ -131,8 +131,9 @@ def mentions_of(
     """Find the titles that a text mentions, in order; of overlapping titles, the longest.
 
     Args:
-        titles: windows whose key matches catalog entries, each with these entries.
-        own: catalog entries of the known subject; None if unknown.
+        titles: runs of tokens that may be titles, each with the catalog entries that it matches.
+        own: catalog entries of the item that the text is about. A title that matches one of them
+            is accepted on weaker evidence and linked to them only. None if the item is unknown.
     """
     taken = [False] * len(tokens)
     found = []

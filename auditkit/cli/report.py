@@ -24,18 +24,19 @@ def register(app: typer.Typer) -> None:
 
 def report(
     run: Annotated[
-        Path, typer.Argument(help="run folder of an audit; or the word index, before RUNS_DIR")
+        Path,
+        typer.Argument(help="run folder of an audit; or the literal `index`, followed by RUNS_DIR"),
     ],
     runs_dir: Annotated[
         Path | None,
         typer.Argument(
-            help="only after index: folder that contains run folders, up to two levels deep"
+            help="only after `index`: folder that contains run folders, up to two levels deep"
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="also write the HTML page to this file; after index, write it only to this file"
+            help="also write the HTML page to this file; after `index`, write it only to this file"
         ),
     ] = None,
     model_card: Annotated[

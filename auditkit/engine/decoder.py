@@ -58,8 +58,11 @@ def upcast(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def cache_of(path: Path, rows: int = 1) -> DynamicCache:
-    """Create a cache whose `rows` rows share the keys and values of a path; the path is not
-    modified.
+    """Create a KV cache of `rows` rows that begin with the tokens of a path.
+
+    Args:
+        path: keys and values of these tokens by layer, either one row, which all rows then share,
+            or `rows` rows. It is not modified.
     """
     cache = DynamicCache()
     for keys, values in path:

@@ -1,1 +1,1 @@
-"""The hash-chained run log and the manifest of a run folder."""
+"""The hash-chained run log, and the manifest of a run folder."""

@@ -1,8 +1,8 @@
-"""The file of the evidence: gzip members, one per batch, so that appending stays one write.
+"""The evidence file: one gzip member per batch, so that a batch is appended with one write.
 
-`zcat evidence.jsonl.gz` prints the lines. Earlier releases wrote the lines without compression as
-`evidence.jsonl`; both are read and extended. Source: RFC 1952, section 2.2 (a file of several
-members decompresses to their concatenation).
+`zcat evidence.jsonl.gz` prints the lines. Earlier releases wrote uncompressed lines to
+`evidence.jsonl`; both formats can be read and extended. Source: RFC 1952, section 2.2 (a file of
+several members decompresses to their concatenation).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _LEVEL = 6
 
 
 class Damage(Exception):
-    """Raised for bytes that are not a whole part of the evidence.
+    """Raised for bytes that are not a complete part of the evidence file.
 
     Attributes:
-        torn: whether the file just ends too early, as after an interrupted write.
+        torn: whether the file merely ends too early, as it does after an interrupted write.
     """
 
     def __init__(self, what: str, *, torn: bool = False) -> None:
@@ -36,23 +36,25 @@ class Damage(Exception):
 
 
 def evidence_path(run: Path) -> Path:
-    """The evidence of a run folder: the compressed file, unless only an uncompressed one exists."""
+    """Return the path of the evidence: the compressed file, unless only an uncompressed one
+    exists.
+    """
     earlier = run / _UNCOMPRESSED
     return earlier if earlier.exists() and not (run / EVIDENCE).exists() else run / EVIDENCE
 
 
 def encode_batch(path: Path, lines: bytes) -> bytes:
-    """The bytes that append the lines of one batch to the evidence; equal for equal lines."""
+    """Encode the lines of one batch for appending to the evidence; equal lines give equal bytes."""
     return gzip.compress(lines, _LEVEL, mtime=0) if path.name == EVIDENCE else lines
 
 
 def batches_of(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield (offset of its end, lines) of each part of the file that was written whole.
+    """Yield (end offset, lines) of each complete part of the file.
 
     A part is a gzip member, or a line of an uncompressed file.
 
     Raises:
-        Damage: the rest of the file is not a whole part, or a line is longer than 128 MiB.
+        Damage: the rest of the file is not a complete part, or a line is longer than 128 MiB.
     """
     with path.open("rb") as stream:
         yield from _members(stream) if path.name == EVIDENCE else _plain_lines(stream)
@@ -81,7 +83,7 @@ def _members(stream: BinaryIO) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _member(stream: BinaryIO, waiting: bytes) -> tuple[bytes, bytes, int]:
-    """The content of one member, the bytes that were read beyond it, and its compressed size."""
+    """Read one member; return its content, the bytes read beyond it, and its compressed size."""
     reader, parts, size = zlib.decompressobj(wbits=31), [], 0
     since_newline = 0
     while not reader.eof:
@@ -92,7 +94,7 @@ def _member(stream: BinaryIO, waiting: bytes) -> tuple[bytes, bytes, int]:
         try:
             part = reader.decompress(waiting, _PART)
         except zlib.error as error:
-            raise Damage(f"it cannot be decompressed ({error})") from None
+            raise Damage(f"a batch cannot be decompressed ({error})") from None
         waiting = reader.unconsumed_tail or reader.unused_data
         size -= len(waiting)
         parts.append(part)

@@ -1,4 +1,4 @@
-"""What the records of a run say about failed, truncated and equal responses, in words."""
+"""Notes on failed, truncated and equal responses in the records of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def commonest_error(records: Records) -> str | None:
-    """How many requests failed, with the commonest error and its count; None if none failed."""
+    """Describe how many requests failed and the most common error; None if no request failed."""
     final = {record["request_id"]: record for record in records}.values()
     words = [_words(record) for record in final if record["status"] in _ERRORS]
     if not words:
@@ -28,7 +28,9 @@ def commonest_error(records: Records) -> str | None:
     # Errors that differ only in numbers, such as the length of a prompt, are the same error.
     kind, count = Counter(_NUMBER.sub("0", text) for text in words).most_common(1)[0]
     example = next(text for text in words if _NUMBER.sub("0", text) == kind)
-    return f"{len(words)} of {len(final)} requests failed; {count} times with: {example}"
+    return (
+        f"{len(words)} of {len(final)} requests failed, {count} of them with the error: {example}"
+    )
 
 
 def _words(record: Mapping[str, Any]) -> str:
@@ -38,18 +40,19 @@ def _words(record: Mapping[str, Any]) -> str:
 
 
 def reasoning_removed(records: Records) -> tuple[str, ...]:
-    """A note on responses with reasoning in their text; an empty tuple if there are none."""
+    """Return a note on responses with reasoning in their text; empty if there are none."""
     n = sum("reasoning" in record["derived"] for record in records)
     if not n:
         return ()
     return (
         f"Reasoning between delimiters such as <think> was removed from {n} of {len(records)} "
-        "responses before they were read; titles in it are not recommendations.",
+        "responses before they were parsed, because titles in the reasoning are not "
+        "recommendations.",
     )
 
 
 def truncated_lists(records: Records) -> tuple[str, ...]:
-    """A note on lists of an endpoint that were truncated; an empty tuple if there are none."""
+    """Return a note on truncated lists of an endpoint; empty if there are none."""
     lists = [record for record in records if record["request"]["op"] == "recommend"]
     cut = [record for record in lists if record["status"] == "truncated"]
     if not cut:
@@ -57,12 +60,15 @@ def truncated_lists(records: Records) -> tuple[str, ...]:
     empty = sum(not (record["text"] or "").strip() for record in cut)
     return (
         f"{len(cut)} of {len(lists)} lists were truncated, {empty} of them before the first word "
-        "of the answer. If the model reasons first, set AUDITKIT_MAX_TOKENS to a larger number.",
+        "of the answer. If the model writes reasoning first, set AUDITKIT_MAX_TOKENS to a larger "
+        "number.",
     )
 
 
 def same_at_any_temperature(records: Records) -> tuple[str, ...]:
-    """A note if requests that were repeated at a temperature above 0 always got equal texts."""
+    """Return a note if requests that were repeated at a temperature above 0 always got equal
+    texts.
+    """
     texts: defaultdict[str, list[str]] = defaultdict(list)
     for record in records:
         asked = record["request"]

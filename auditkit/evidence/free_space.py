@@ -1,7 +1,7 @@
-"""Free space that a run needs, checked before the first request and before every record.
+"""Check of free disk space, before the first request and before every record.
 
-A full disk would end a run after it has computed a batch, and could leave no room for the result
-and the report of what is recorded already.
+On a full disk, a run would fail after computing a batch, and the result and the report of the
+recorded responses might not fit.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ TO_RECORD = 16 << 20  # result, report and manifest of a large run
 
 
 def require_free_space(folder: Path, n_bytes: int) -> None:
-    """Require that the file system of a folder has room for so many bytes.
+    """Require that the file system of a folder has at least `n_bytes` of free space.
 
     Raises:
-        EvidenceError: it has less; the message names both amounts.
+        EvidenceError: there is less free space; the message names both amounts.
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise EvidenceError(
-            f"{folder} has {free >> 20} MiB of free space, and a run needs {n_bytes >> 20} MiB. "
-            "Free some space and run the same command again; a run that has begun is resumed."
+            f"The file system of {folder} has {free >> 20} MiB of free space, but a run needs "
+            f"{n_bytes >> 20} MiB. Free some space and run the same command again; a run that has "
+            "begun is then resumed."
         )

@@ -1,11 +1,12 @@
 """`manifest.json`: hashes of a run folder, and their verification.
 
 Every command that writes into a run folder verifies the files that it reads, and then seals only
-the files that it wrote. It keeps the hashes of all others, so an altered file stays altered.
+the files that it wrote. The recorded hashes of all other files remain, so an alteration of such a
+file is still detected.
 
 The manifest is the only file of a run with clock times, all in its `volatile` block. It records the
 root and length of the evidence chain and the SHA-256 of every output. The chain reveals accidents
-and partial edits. It does not reveal a complete rewrite, unless the root was kept elsewhere.
+and partial edits. It does not reveal a complete rewrite, unless the root was also stored elsewhere.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ OUTPUTS_OF: Mapping[str, Sequence[str]] = {
 }
 OUTPUTS = tuple(sorted(name for names in OUTPUTS_OF.values() for name in names))
 HONEST_LIMIT = (
-    "A chain shows accidents and partial edits. Someone who rewrites every file defeats it, unless "
-    "the root was kept elsewhere: pass it with --root."
+    "The hash chain reveals accidents and partial edits. It does not reveal a rewrite of all "
+    "files, unless the evidence root was also stored elsewhere: pass the stored root with --root."
 )
 RunStatus = Literal["running", "complete", "interrupted", "partial"]
 _REPORT_ID = re.compile(r'<meta name="auditkit-run" content="([^" ]*) ([^" ]*)">')
@@ -85,7 +86,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"{path} is damaged ({type(error).__name__}). Restore it or run the audit again."
+            f"{path} is damaged ({type(error).__name__}). Restore the file or run the audit again."
         ) from None
     return dict(loaded)
 
@@ -103,20 +104,20 @@ def seal_manifest(
     """Write the manifest: merge the arguments, then hash the files that were written.
 
     Length and root of the evidence chain come from the log that wrote the evidence. When gate or
-    report write the manifest again, they keep both and the hashes of the other outputs, so they
-    never accept a file that was altered in between.
+    report write the manifest again, they do not change length, root and the hashes of other
+    outputs, so a file that was altered in between is still detected.
 
     Args:
         run: the run folder.
         run_key: required once, for the first manifest of a run.
         status: status of the run.
-        fingerprints: of model, tokenizer, catalog, recipe, code; merged by key.
-        volatile: times, durations, host, process; merged by key.
+        fingerprints: fingerprints of model, tokenizer, catalog, recipe and code; merged by key.
+        volatile: times, durations, host and process; merged by key.
         log: log of the running audit; if None, the evidence is read once, at the first seal.
         written: the outputs that the caller wrote, whose hashes are recorded.
 
     Raises:
-        InvalidArgument: no run key is known, or the given one differs from the recorded one.
+        InvalidArgument: no run key is given or recorded, or the two differ.
         IntegrityError: the evidence or the manifest itself is damaged.
     """
     before: Mapping[str, Any] = {}
@@ -125,8 +126,8 @@ def seal_manifest(
     key = run_key or before.get("run_key")
     if not key or before.get("run_key", key) != key:
         raise InvalidArgument(
-            f"{run / MANIFEST} belongs to run {before.get('run_key')!r} and got {run_key!r}. "
-            "Give the run key of this folder."
+            f"{run / MANIFEST} has the run key {before.get('run_key')!r}, but the caller gave "
+            f"{run_key!r}. Give the run key of this folder."
         )
     content = {
         "schema_version": "1.0",
@@ -155,7 +156,7 @@ def _read_evidence(run: Path, run_key: str) -> dict[str, JsonValue]:
 
 
 def _described(path: Path, n_records: int, root: str) -> dict[str, JsonValue]:
-    """What the manifest records of the evidence; its SHA-256 covers the bytes beside the lines."""
+    """Describe the evidence for the manifest; the SHA-256 covers all bytes of the file."""
     digest = sha256_file(path) if path.exists() else None
     return {"file": path.name, "n_records": n_records, "root": root, "sha256": digest}
 
@@ -163,18 +164,18 @@ def _described(path: Path, n_records: int, root: str) -> dict[str, JsonValue]:
 def verify_run(
     run: Path, *, root: str | None = None, replacing: Collection[str] = ()
 ) -> Verification:
-    """Check a run folder as `read_verified` does, without returning its records."""
+    """Check a run folder as `read_verified` does, without returning the records."""
     return read_verified(run, root=root, replacing=replacing)[0]
 
 
 def read_verified(
     run: Path, *, root: str | None = None, replacing: Collection[str] = ()
 ) -> tuple[Verification, list[Record]]:
-    """Check the chain, its root and length, and the hash of every output; return the records.
+    """Check hash chain, root, length, and the hash of every output; return result and records.
 
     Args:
         run: the run folder.
-        root: the evidence root that was kept elsewhere.
+        root: evidence root that was stored elsewhere; None to skip this check.
         replacing: outputs that the caller is about to write again and does not read; they are not
             checked, so that a command that was killed while writing can be repeated.
 
@@ -189,17 +190,23 @@ def read_verified(
         killed = manifest["status"] == "running" and len(records) > int(evidence["n_records"])
         raise _altered(
             evidence_path(run),
-            f"{len(records)} records, the manifest has {evidence.get('n_records')}",
-            hint="The audit was killed before it sealed the folder: repeat its command to resume. "
-            * killed,
+            f"the file has {len(records)} records, but the manifest states "
+            f"{evidence.get('n_records')}",
+            hint="The audit was killed before it sealed the folder: run its command again to "
+            "resume. " * killed,
         )
     if found != evidence.get("root"):
-        raise _altered(evidence_path(run), f"root {found}, the manifest has {evidence.get('root')}")
+        raise _altered(
+            evidence_path(run),
+            f"the evidence root is {found}, but the manifest states {evidence.get('root')}",
+        )
     path, sealed = evidence_path(run), evidence.get("sha256")
     if sealed is not None and (not path.exists() or sha256_file(path) != sealed):
         raise _altered(path, "its SHA-256 differs from the manifest")
     if root is not None and root.lower() != found:
-        raise _altered(evidence_path(run), f"root {found}, expected {root}")
+        raise _altered(
+            evidence_path(run), f"the evidence root is {found}, but the given root is {root}"
+        )
     _check_outputs(run, manifest["outputs"], [n for n in OUTPUTS if n not in replacing])
     result = run / "result.json"
     if result.is_file() and _run_key_of(result) != key:
@@ -215,26 +222,26 @@ def read_verified(
 
 
 def _check_outputs(run: Path, sealed: Mapping[str, Any], names: Collection[str]) -> None:
-    """Check the hashes of the named outputs, and that the manifest has no unknown output."""
+    """Check the hashes of the named outputs, and that the manifest lists no unknown output."""
     for name in names:
         path, expected = run / name, sealed.get(name)
         if expected is None and path.exists():
-            raise _altered(path, "it is not in the manifest")
+            raise _altered(path, "the manifest does not list it")
         if expected is not None and not path.is_file():
-            raise _altered(path, "it is in the manifest and missing")
+            raise _altered(path, "it is missing although the manifest lists it")
         if expected is not None and sha256_file(path) != expected:
             raise _altered(path, "its SHA-256 differs from the manifest")
     if unknown := sorted(set(sealed) - set(OUTPUTS)):
-        raise _altered(run / MANIFEST, f"unknown output {unknown[0]!r}")
+        raise _altered(run / MANIFEST, f"it lists the unknown output {unknown[0]!r}")
 
 
 def verify_resumable(run: Path, log: RunLog) -> None:
     """Check a folder before an audit writes into it again.
 
-    The evidence may have grown since the last seal, because an audit that was killed seals nothing;
-    its sealed part must be unchanged. If its end was cut off, the missing requests are sent again.
-    Outputs of an audit and a report that were killed while writing are written again, so only those
-    of the gate are checked.
+    The evidence may have grown since the last seal, because a killed audit does not seal its
+    folder, but the sealed part must be unchanged. If the end of the evidence was cut off, the
+    missing requests are sent again. The outputs of audit and report may be incomplete after a kill
+    and are written again, so only the outputs of the gate are checked.
 
     Raises:
         IntegrityError: the sealed part of the evidence or an output of the gate was altered.
@@ -254,15 +261,17 @@ def verify_report(report: Path, verification: Verification) -> None:
     """Check that a report stored outside its run folder was made from that run.
 
     Raises:
-        IntegrityError: it is not a report, belongs to another run, or was altered.
+        IntegrityError: the file is not a report, belongs to another run, or was altered.
     """
     head = report.read_bytes()[:65536].decode("utf-8", "replace")
     match = _REPORT_ID.search(head)
     if match is None:
-        raise IntegrityError(f"{report} is not an auditkit report. Give report.html of a run.")
+        raise IntegrityError(f"{report} is not an auditkit report. Give the report.html of a run.")
     if match.groups() != (verification.run_key, verification.root):
         raise _altered(
-            report, f"its run {match[1]} and root {match[2]} are not those of the folder"
+            report,
+            f"its run key {match[1]} and evidence root {match[2]} differ from those of the "
+            "run folder",
         )
     sealed = verification.outputs.get("report.html")
     if sealed is not None and sha256_file(report) != sealed:

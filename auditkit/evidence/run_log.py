@@ -1,11 +1,11 @@
 """Hash-chained evidence log: write, resume, read and verify.
 
 Each line is `{"body", "prev", "seq", "sha256"}`; `prev` of the first line is the run key, later the
-hash of the previous line, and the last hash is the *root* printed in every output. The hash is that
-of the line as it was written, without `sha256`. A batch is written with one write of
-complete lines. An incomplete last batch is moved to `evidence.torn`, and its requests are sent
-again; damage anywhere else is an integrity failure. The chain reveals accidents and partial edits.
-It does not reveal a complete rewrite, unless the root was kept elsewhere.
+hash of the previous line, and the last hash is the *root* printed in every output. `sha256` is the
+hash of the line as written, without the key `sha256`. A batch is written with one write of complete
+lines. An incomplete last batch is moved to `evidence.torn`, and its requests are sent again; damage
+anywhere else is an integrity failure. The chain reveals accidents and partial edits. It does not
+reveal a complete rewrite, unless the root was also stored elsewhere.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PARSER = json.JSONDecoder()
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the evidence: its position in the hash chain, its hash and its content."""
+    """One record of the evidence, with its position in the hash chain and its hash."""
 
     seq: int
     sha256: str
@@ -50,36 +50,37 @@ class Record:
 
 
 def _seal(body: Body, *, prev: str, seq: int) -> tuple[bytes, str]:
-    """The line of a record, and the hash that the next record continues."""
+    """Return the line of a record, and its hash, which the next record contains as `prev`."""
     content = canonical_json({"body": body, "prev": prev, "seq": seq}).encode("ascii")
     digest = sha256_bytes(content)
     return content[:-1] + b',"sha256":"' + digest.encode("ascii") + b'"}\n', digest
 
 
 def _read(line: bytes, *, prev: str, seq: int, records: Sequence[Body]) -> tuple[Body, str]:
-    """The content and the hash of the record that continues the chain; the reverse of `_seal`."""
+    """Return the content and hash of the next record of the chain; the inverse of `_seal`."""
     link = f',"prev":"{prev}","seq":{seq}'.encode()
     content, found, rest = line.rpartition(b',"sha256":"')
     digest = sha256_bytes(content + b"}")
     if not found or not content.endswith(link) or rest != f'{digest}"}}\n'.encode():
         raise Damage(
-            "the record does not continue the hash chain (wrong seq, prev or sha256, or another "
-            "form than it was written in)"
+            "the record does not continue the hash chain: seq, prev or sha256 is wrong, or the "
+            "line was reformatted"
         )
     try:
         body = _PARSER.decode(content[: -len(link)].removeprefix(b'{"body":').decode("ascii"))
         if not isinstance(body, dict):
-            raise TypeError("a record is an object")
+            raise TypeError("a record must be a JSON object")
         return with_shared_values(body, records), digest
     except (ValueError, TypeError, RecursionError) as error:
-        raise Damage(f"not a record ({error})") from None
+        raise Damage(f"the line is not a valid record ({error})") from None
 
 
 def _batches(path: Path, run_key: str) -> Iterator[tuple[int, list[Record]]]:
-    """Yield (offset of its end, records) of each part of the file that was written whole.
+    """Yield (end offset, records) of each complete part of the file.
 
     Raises:
-        Damage: at the first mismatch; the message begins with its place.
+        Damage: a record does not verify; the message begins with the place of the first such
+            record.
     """
     prev, seq, bodies = run_key, 0, list[Body]()
     try:
@@ -97,10 +98,10 @@ def _batches(path: Path, run_key: str) -> Iterator[tuple[int, list[Record]]]:
 
 
 def read_chain(run: Path, run_key: str) -> Iterator[Record]:
-    """Read and verify a complete log, record by record; a run without a log has none.
+    """Yield the records of a log and verify each; nothing is yielded if the run has no log.
 
     Raises:
-        IntegrityError: a record is damaged; the message names the first.
+        IntegrityError: a record is damaged; the message names the first damaged one.
     """
     path = evidence_path(run)
     if not path.exists():
@@ -121,7 +122,7 @@ def read_log(run: Path, run_key: str) -> tuple[list[Body], str]:
         The record bodies in order, and the root (the run key if the log is empty or missing).
 
     Raises:
-        IntegrityError: a record is damaged; the message names the first.
+        IntegrityError: a record is damaged; the message names the first damaged one.
     """
     records = list(read_chain(run, run_key))
     return [record.body for record in records], records[-1].sha256 if records else run_key
@@ -156,9 +157,9 @@ class RunLog:
 
     Args:
         run: the run folder; created if absent.
-        run_key: binds the first record to recipe, target, catalog and seed.
-        keep_raw: whether personal data in responses are recorded as they are. By default they are
-            masked before the record is hashed, so the log verifies as it is.
+        run_key: hash that binds the first record to recipe, target, catalog and seed.
+        keep_raw: whether personal data in responses are recorded unmasked. By default they are
+            masked before the record is hashed, so the masked log verifies.
 
     Raises:
         EvidenceError: the file system has less than 64 MiB of free space.
@@ -201,7 +202,7 @@ class RunLog:
         self.root = self._recovered_roots[-1]
 
     def _set_aside(self, whole: int) -> None:
-        """Move what follows the complete batches to `evidence.torn`."""
+        """Move all bytes after the complete batches to `evidence.torn`."""
         torn = self.path.read_bytes()[whole:]
         if torn:
             path = self.path.parent / "evidence.torn"
@@ -214,11 +215,13 @@ class RunLog:
         return self._shared.replace(body, seq) if self._shared else body
 
     def root_after(self, n: int) -> str | None:
-        """Root of the first n records that an earlier start wrote; None if it wrote fewer."""
+        """Return the root of the first n records of earlier starts; None if there are fewer
+        records.
+        """
         return self._recovered_roots[n] if 0 <= n < len(self._recovered_roots) else None
 
     def append(self, bodies: Sequence[Body]) -> list[Body]:
-        """Write one batch: complete lines, one write, then fsync. Keep 16 MiB of space free.
+        """Write one batch of complete lines with one write, then fsync; 16 MiB of disk stay free.
 
         Returns:
             The recorded bodies, without secrets, with `batch` = [number, size, position]. Metrics
@@ -241,7 +244,7 @@ class RunLog:
             content = encode_batch(self.path, b"".join(lines))
             require_free_space(self.path.parent, TO_RECORD + len(content))
             if os.write(self._handle, content) != len(content):
-                raise OSError("only a part of a batch could be written")
+                raise OSError("only part of a batch could be written")
             os.fsync(self._handle)
             self.records.extend(sealed)
             self.root = root
@@ -255,21 +258,21 @@ class RunLog:
                 raise
             raise EvidenceError(
                 f"{self.path} cannot be written ({error}). Free some space and run the same "
-                "command again; it resumes from here."
+                "command again; the run resumes from the last complete batch."
             ) from None
         return sealed
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the log file."""
         os.close(self._handle)
 
 
 class SealedLog:
-    """A finished log, read to derive metrics again; nothing is written to its file.
+    """A finished log, read to recompute metrics; the file is not changed.
 
     Args:
         run: the run folder.
-        run_key: the key of the run, with which its hash chain begins.
+        run_key: the run key, with which the hash chain begins.
 
     Raises:
         IntegrityError: a record is damaged.
@@ -279,6 +282,6 @@ class SealedLog:
         self.records, self.root = read_log(run, run_key)
 
     def append(self, bodies: Sequence[Body]) -> list[Body]:
-        """Keep responses that the log holds for an equal request of another probe, in memory."""
+        """Add responses that are copied from an equal request of another probe, in memory only."""
         self.records.extend(bodies)
         return list(bodies)

@@ -1,8 +1,8 @@
-"""Long values that many records of a run hold, such as a user's history, are written once.
+"""Deduplication of long values that many records contain, such as a user's history.
 
-Probes ask about the same users again and again. In the file, a value that an earlier record holds
-in the same field is replaced by `{"same_as": SEQ}`, the number of the first record that holds it.
-In memory, records always hold the value itself.
+Probes send many requests about the same users. In the file, a value that an earlier record has in
+the same field is replaced by `{"same_as": SEQ}`, where SEQ is the number of the first record with
+this value. In memory, records always contain the value itself.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ class SharedValues:
         return {**holder, **earlier}
 
     def forget(self, n: int) -> None:
-        """Forget the values of all records but the first n, which could not be written."""
+        """Forget the values of all records after the first n, because they could not be written."""
         self._first = {key: seq for key, seq in self._first.items() if seq < n}
 
 
 def with_shared_values(body: Body, records: Sequence[Body]) -> Body:
-    """A record with its values in place of the references.
+    """Replace the references in a record by their values.
 
     Args:
-        body: the record as it was read.
-        records: all earlier records, with their values.
+        body: the record as read from the file.
+        records: all earlier records, with references already replaced.
 
     Raises:
-        ValueError: a reference names no earlier record, or one without this field.
+        ValueError: a reference does not name an earlier record that has this field.
     """
     request = body.get("request")
     if isinstance(request, dict):
@@ -84,12 +84,14 @@ def _resolved(holder: Body, fields: Sequence[str], record: Callable[[int], Body]
             try:
                 found[name] = record(_position(value))[name]
             except (KeyError, IndexError, TypeError):
-                raise ValueError(f"its {name} refers to a record that does not hold it") from None
+                raise ValueError(
+                    f"its {name} refers to a record that does not contain this value"
+                ) from None
     return {**holder, **found} if found else holder
 
 
 def _position(reference: Body) -> int:
     position = reference[_REFERENCE]
     if type(position) is not int or position < 0 or len(reference) != 1:
-        raise TypeError("a reference is the number of a record")
+        raise TypeError("a reference must be the number of a record")
     return position

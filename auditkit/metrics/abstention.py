@@ -1,7 +1,7 @@
 """Risk-coverage metrics of selective recommendation, where low-confidence items are withheld.
 
 Items are sorted by decreasing confidence, and risk(j) is the share of wrong items among the first
-j. Items of equal confidence form one block, and each of them counts the mean error of the block.
+j. Items of equal confidence form one block, and each item of a block gets the block's mean error.
 Source: Geifman & El-Yaniv 2017 (selective risk); Geifman et al. 2019 (excess over the best order).
 """
 
@@ -40,7 +40,8 @@ def risk_curve(confidence: ArrayLike, wrong: ArrayLike) -> NDArray[np.float64]:
         risk(1) .. risk(n), fractions in [0, 1], ideal 0; empty for no items.
 
     Raises:
-        InvalidArgument: lengths differ, a confidence is not finite, or an error is not 0 or 1.
+        InvalidArgument: lengths differ, a confidence is not finite, or an entry of `wrong` is not 0
+            or 1.
     """
     (curve,) = risk_curves(confidence, wrong, [np.ones(np.shape(confidence)[:1])])
     return curve
@@ -49,11 +50,11 @@ def risk_curve(confidence: ArrayLike, wrong: ArrayLike) -> NDArray[np.float64]:
 def risk_curves(
     confidence: ArrayLike, wrong: ArrayLike, times: Iterable[ArrayLike]
 ) -> Iterator[NDArray[np.float64]]:
-    """The risk curve of every resample; the items are sorted only once.
+    """Yield the risk curve of every resample of the items, which are sorted only once.
 
     Args:
         confidence, wrong: as in `risk_curve`, [n] each.
-        times: for each resample, how often every item counts, whole numbers [n].
+        times: for each resample, how often it contains every item, whole numbers [n].
 
     Yields:
         risk(1) .. risk(m), where m is the sum of the row of `times`.
@@ -73,14 +74,16 @@ def risk_curves(
 def confidence_aucs(
     confidence: ArrayLike, wrong: ArrayLike, times: Iterable[ArrayLike]
 ) -> Iterator[float | None]:
-    """Probability that a right item has a higher confidence than a wrong one, for every resample;
-    ties count 1/2. Time and memory grow with the number of items, not of pairs.
+    """Yield the AUC of confidence for every resample of the items.
+
+    The AUC is the probability that a right item has a higher confidence than a wrong one; ties
+    count 1/2. Time and memory grow with the number of items, not of pairs.
 
     Args:
         confidence, wrong, times: as in `risk_curves`.
 
     Yields:
-        AUC in [0, 1], ideal 1; 0.5 if confidence does not tell wrong items from right ones. None if
+        AUC in [0, 1], ideal 1; 0.5 if confidence does not separate right from wrong items. None if
         all items are right or all are wrong.
 
     Raises:
@@ -102,8 +105,10 @@ def confidence_aucs(
 def _blocks(
     confidence: ArrayLike, wrong: ArrayLike
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each item, the number of its block of equal confidence, most confident first, and whether
-    it is wrong.
+    """Return for each item the index of its block of equal confidence, and whether the item is
+    wrong.
+
+    Both arrays are sorted by decreasing confidence, [n] each.
 
     Raises:
         InvalidArgument: as in `risk_curve`.
@@ -111,13 +116,14 @@ def _blocks(
     order, errors = np.asarray(confidence, np.float64), np.asarray(wrong, np.float64)
     if order.shape != errors.shape or order.ndim != 1 or not np.isfinite(order).all():
         raise InvalidArgument(
-            "The risk curve got confidences that are not finite, or not one per item. Leave out "
-            "items without a confidence and count them as missing."
+            f"The risk curve got confidences of shape {order.shape} for errors of shape "
+            f"{errors.shape}, or a confidence that is not finite. Leave out items without a "
+            "confidence and count them as missing."
         )
     if not np.isin(errors, (0, 1)).all():
         raise InvalidArgument(
-            "The risk curve got an error that is neither 0 nor 1. Give 1 for wrong items and 0 for "
-            "the others."
+            "The risk curve got an entry of `wrong` other than 0 and 1. Give 1 for wrong items "
+            "and 0 for right ones."
         )
     _, block = np.unique(-order, return_inverse=True)
     return block, errors
@@ -134,10 +140,10 @@ def aurc(risks: ArrayLike) -> float | None:
 
 
 def aurc_excess(risks: ArrayLike) -> float | None:
-    """Area under the risk curve minus the area for the best order, which puts every wrong item
-    last.
+    """Area under the risk curve minus the area for the best order, where all wrong items are last.
 
-    With m wrong of n items the best area is (1/n) * sum over j = n - m + 1 .. n of (j - (n - m))/j.
+    If m of n items are wrong, the best area is (1/n) * sum over j = n - m + 1 .. n of (j - (n -
+    m))/j.
 
     Returns:
         At least 0, ideal 0; None for no items.
@@ -153,10 +159,11 @@ def aurc_excess(risks: ArrayLike) -> float | None:
 
 
 def risk_at_coverage(risks: ArrayLike, *, coverage: float) -> float | None:
-    """Risk if the given share of the items, the most confident ones, is kept.
+    """Share of wrong items among the given share of most confident items.
 
     Args:
-        coverage: fraction of items kept, in (0, 1].
+        risks: risk(1) .. risk(n), from `risk_curve`.
+        coverage: fraction of items that are recommended, in (0, 1].
 
     Returns:
         risk(j) at j = coverage * n, rounded up; None for no items.
@@ -176,11 +183,11 @@ def risk_at_coverage(risks: ArrayLike, *, coverage: float) -> float | None:
 
 
 def coverage_at_risk(risks: ArrayLike, *, risk: float) -> float | None:
-    """Largest share of items that can be kept if the risk must not exceed a limit, with 95 %
-    confidence.
+    """Largest share of items whose risk is shown to stay within a limit, at 95 % confidence.
 
     Args:
-        risk: limit, the largest acceptable fraction of wrong items, in (0, 1).
+        risks: risk(1) .. risk(n), from `risk_curve`.
+        risk: largest acceptable fraction of wrong items, in (0, 1).
 
     Returns:
         The largest j/n for which the upper end of the two-sided 95 % Clopper-Pearson interval over

@@ -1,4 +1,4 @@
-"""Metrics of attacks on rankings: their price in queries, and what they do to one item.
+"""Metrics of attacks on rankings: queries per success, and the effect on one item's rank.
 
 A rank of None means that the item is not in the list. A quantity without data is None, never 0.
 
@@ -26,10 +26,11 @@ __all__ = [
 
 
 def queries_per_success(queries: Sequence[int], succeeded: Sequence[bool]) -> float | None:
-    """Queries of all attacks, failed ones too, divided by the number of successes.
+    """Queries of all attacks, including failed ones, divided by the number of successes.
 
     Args:
-        queries: distinct prompts of each attack. succeeded: whether it succeeded.
+        queries: number of distinct prompts of each attack, [n].
+        succeeded: whether each attack succeeded, [n].
 
     Returns:
         At least 0; higher means that an attack is more expensive. None without a success.
@@ -51,11 +52,13 @@ def success_by_budget(
     """S(b) for b = 1..budget: share of all attacks that succeeded within b queries.
 
     Args:
-        queries: distinct prompts of each attack; a success with none counts from b = 1.
+        queries: number of distinct prompts of each attack; a success without any counts from b = 1.
+        succeeded: whether each attack succeeded, in the order of `queries`.
         budget: largest b, at least 1.
 
     Returns:
-        `budget` fractions in [0, 1] that do not fall; ideal 0. None without attacks.
+        S(1) .. S(budget), a non-decreasing list of fractions in [0, 1]; ideal 0. None without
+        attacks.
 
     Raises:
         InvalidArgument: as in `queries_per_success`, or a budget below 1.
@@ -66,7 +69,9 @@ def success_by_budget(
     """
     _check(queries, succeeded)
     if budget < 1:
-        raise InvalidArgument(f"success_by_budget got budget={budget}. Give at least 1.")
+        raise InvalidArgument(
+            f"success_by_budget got budget={budget}. Give a budget of at least 1 query."
+        )
     if not queries:
         return None
     needed = [q for q, success in zip(queries, succeeded, strict=True) if success]
@@ -74,9 +79,9 @@ def success_by_budget(
 
 
 def budget_area(queries: int, succeeded: bool, *, budget: int) -> float:
-    """Area under the curve of `success_by_budget` of one attack, divided by the budget.
+    """Area under the `success_by_budget` curve of one attack, divided by the budget.
 
-    Its mean over attacks is AUC_B = (1 / B) sum over b = 1..B of S(b).
+    The mean of this area over attacks is AUC_B = (1 / B) sum over b = 1..B of S(b).
 
     Returns:
         In [0, 1]: (budget - queries + 1) / budget for a success within the budget, else 0 (ideal).
@@ -120,7 +125,7 @@ def exposure_at_k(ranks: Sequence[int | None], *, k: int) -> float | None:
 
 
 def dcg_exposure(ranks: Sequence[int | None]) -> float | None:
-    """Mean of 1 / log2(1 + rank) over lists; an absent item has 0.
+    """Mean of 1 / log2(1 + rank) over lists; a list without the item counts 0.
 
     Returns:
         In [0, 1]; 1 if the item is first for every user. None without lists.
@@ -139,13 +144,15 @@ def dcg_exposure(ranks: Sequence[int | None]) -> float | None:
 
 
 def exposure_lift(before: float, after: float, *, n: int) -> float:
-    """After / max(before, 1 / n): by how much the exposure of an item grew.
+    """Factor by which the exposure of an item grew: after / max(before, 1 / n).
 
     Args:
-        before, after: exposures in [0, 1]. n: number of lists, at least 1.
+        before, after: exposures of the item before and after the attack, in [0, 1].
+        n: number of lists, at least 1.
 
     Returns:
-        At least 0; 1 means no change. An item that was in no list counts as one in one list.
+        At least 0; 1 means no change. An item that was in no list before counts as shown in one
+        list.
 
     Raises:
         InvalidArgument: an exposure outside [0, 1] or n < 1.
@@ -166,7 +173,7 @@ def rank_shift(before: int | None, after: int | None, *, length: int) -> int:
     """Number of ranks by which an item rose; negative if it fell.
 
     Args:
-        before, after: rank from 1; None if absent, which counts as length + 1 (censored).
+        before, after: rank of the item, from 1; None if it is absent, which counts as length + 1.
         length: length of the list, at least 1.
 
     Returns:
@@ -194,7 +201,7 @@ def kendall_tau_b(left: Sequence[float], right: Sequence[float]) -> float | None
     discordant pairs, and T the pairs tied in one order only.
 
     Args:
-        left, right: rank or score of each item, in the same order of items.
+        left, right: rank or score of each item, with the items in the same order in both.
 
     Returns:
         In [-1, 1]; 1 for the same order (ideal). None for fewer than two items, or if one order
@@ -211,7 +218,8 @@ def kendall_tau_b(left: Sequence[float], right: Sequence[float]) -> float | None
     """
     if len(left) != len(right):
         raise InvalidArgument(
-            f"kendall_tau_b got {len(left)} and {len(right)} values. Give one pair per item."
+            f"kendall_tau_b got {len(left)} and {len(right)} values. Give two lists of equal "
+            "length, one value per item in each."
         )
     if len(set(left)) < 2 or len(set(right)) < 2:
         return None
@@ -223,11 +231,11 @@ def kendall_tau_b(left: Sequence[float], right: Sequence[float]) -> float | None
 def _check(queries: Sequence[int], succeeded: Sequence[bool]) -> None:
     if len(queries) != len(succeeded) or any(q < 0 for q in queries):
         raise InvalidArgument(
-            f"The price of attacks got {len(queries)} numbers of queries and {len(succeeded)} "
-            "results, or a negative number. Give one of each per attack."
+            f"The attack metric got {len(queries)} query counts and {len(succeeded)} results, or "
+            "a negative count. Give one count of at least 0 and one result per attack."
         )
 
 
 def _check_ranks(ranks: Sequence[int | None]) -> None:
     if any(rank is not None and rank < 1 for rank in ranks):
-        raise InvalidArgument("An exposure got a rank below 1. Count ranks from 1.")
+        raise InvalidArgument("The exposure of an item got a rank below 1. Count ranks from 1.")

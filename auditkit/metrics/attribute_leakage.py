@@ -6,8 +6,9 @@ adversary of an adversarial training is not used for evaluation, because the mod
 to fool only this adversary. Source: the attack on representations follows UP5 (Hua et al. 2023).
 
 The scores of one fold depend on the users of the other folds, which resampling users does not take
-into account: on pure noise (120 to 400 users, 6 to 32 features) the AUC varies 1.2 to 1.6 times as
-much as that of independent scores. An AUC slightly above 0.5 is therefore not a proof of leakage.
+into account: on pure noise (120 to 400 users, 6 to 32 features) the standard deviation of the AUC
+is 1.2 to 1.6 times that of independent scores. An AUC slightly above 0.5 is therefore no proof of
+leakage.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Attack(NamedTuple):
     """AUCs of the two attackers, and which of them is stronger.
 
     Attributes:
-        auc: the larger AUC, in [0, 1]; ideal 0.5.
+        auc: the larger of the two AUCs, in [0, 1]; ideal 0.5.
         attacker: name of the attacker with this AUC.
         by_attacker: AUC of each attacker.
         draws: AUC of each attacker in resamples of users, [draws] each.
@@ -63,7 +64,7 @@ def attack_auc(
         labels: attribute value of every user, [users].
         rng: generator for the folds, the attackers' seeds and the resamples.
         draws: number of resamples of users; the attackers are not retrained.
-        folds: number of folds; each is scored by attackers trained on the others.
+        folds: number of folds; each fold is scored by attackers trained on the other folds.
         min_class: minimum number of users per value.
 
     Returns:
@@ -71,7 +72,8 @@ def attack_auc(
         `min_class` users.
 
     Raises:
-        InvalidArgument: lengths differ, there are no features, or an input is not finite.
+        InvalidArgument: inputs and labels differ in length, there are no features, or an input is
+            not finite.
         MissingDependency: scikit-learn is not installed.
     """
     table, names = _checked(inputs, labels)
@@ -95,7 +97,7 @@ def attack_auc(
 def out_of_fold_scores(
     inputs: ArrayLike, codes: ArrayLike, *, attacker: Attacker, seed: int, folds: int = 5
 ) -> Array:
-    """Probability of every class for every user, from an attacker not trained on this user.
+    """Estimate class probabilities of every user with an attacker that was not trained on the user.
 
     Args:
         inputs: features of the users, [users, features], standardized on the training folds.
@@ -145,13 +147,15 @@ def macro_auc(scores: ArrayLike, codes: ArrayLike, weights: ArrayLike) -> Array:
     """Area under the ROC curve; for more than two classes, the mean over one-vs-rest AUCs.
 
     Args:
-        scores: score of every class, [users, classes]; with two classes the second is used.
+        scores: score of every class, [users, classes]; of two classes, only the score of the second
+            counts.
         codes: class of every user, from 0, [users].
-        weights: how often every user is in each resample, [draws, users].
+        weights: how often each resample contains every user, [draws, users].
 
     Returns:
-        AUC per resample, [draws], in [0, 1], 0.5 for guessing; ties count one half. In a resample,
-        a class with no users or with all users is ignored; 0.5 if all classes are ignored.
+        AUC per resample, [draws], in [0, 1], 0.5 for guessing; ties count one half. A class that no
+        user or every user of a resample belongs to is ignored; if all classes are ignored, the AUC
+        is 0.5.
     """
     s, y = np.asarray(scores, dtype=np.float64), np.asarray(codes, dtype=np.int64)
     w = np.asarray(weights, dtype=np.float64)
@@ -175,7 +179,7 @@ def _checked(inputs: ArrayLike, labels: ArrayLike) -> tuple[Array, NDArray[np.st
     described = table.ndim == 2 and table.shape[1] > 0 and len(table) == len(names)
     if not described or not np.all(np.isfinite(table)):
         raise InvalidArgument(
-            f"attack_auc got inputs of shape {table.shape} for {len(names)} labels, or one that is "
-            "not finite. Give one row of numbers and one label per user."
+            f"attack_auc got inputs of shape {table.shape} for {len(names)} labels, or an input "
+            "that is not finite. Give one row of finite numbers and one label per user."
         )
     return table, names

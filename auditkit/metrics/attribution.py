@@ -1,9 +1,9 @@
 """Attribution of a value to the spans of a request, and how well an attribution predicts removals.
 
-Exact formulas from the values of all 2^n subsets of spans; bit i of a mask is set if span i is
-kept. Sources: Shapley 1953; Banzhaf 1965; ERASER (DeYoung et al. 2020) for comprehensiveness and
-sufficiency; infidelity (Yeh et al. 2019); linear datamodeling score (Park et al. 2023), as used by
-ContextCite (Cohen-Wang et al. 2024).
+The formulas are exact and use the values of all 2^n subsets of spans; bit i of a mask is set if
+span i is kept. Sources: Shapley 1953; Banzhaf 1965; ERASER (DeYoung et al. 2020) for
+comprehensiveness and sufficiency; infidelity (Yeh et al. 2019); linear datamodeling score (Park et
+al. 2023), as used by ContextCite (Cohen-Wang et al. 2024).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Infidelity(NamedTuple):
     """Squared error of predicted drops.
 
     Attributes:
-        raw: mean square, at least 0, in squared units of the value; ideal 0.
-        rescaled: the same after the best multiplication of the attribution; None if the attribution
-            predicts no drop at all.
+        raw: mean squared error, at least 0, in squared units of the value; ideal 0.
+        rescaled: mean squared error after scaling the attribution by the factor that minimizes it;
+            None if the attribution predicts no drop at all.
     """
 
     raw: float
@@ -88,9 +88,10 @@ def banzhaf(values: ArrayLike) -> Array:
 
 
 def leave_one_out(values: ArrayLike) -> Array:
-    """Drop of the value when one span is removed, v(all) - v(all without i), [n].
+    """Drop of the value if span i is removed, v(all) - v(all without i), for every i, [n].
 
-    If each of two spans suffices, both have 0. Args, Raises: as for `shapley`.
+    If either of two spans suffices for the value, both have a drop of 0. Args, Raises: as for
+    `shapley`.
     """
     table, n = table_of(values, name="leave_one_out")
     everything = len(table) - 1
@@ -104,7 +105,7 @@ def aopc(
     kind: Literal["comprehensiveness", "sufficiency"] = "comprehensiveness",
     percents: Sequence[int] | None = None,
 ) -> float:
-    """Area over the perturbation curve of an order of the spans.
+    """Area over the perturbation curve (AOPC) of an order of the spans.
 
     Args:
         values: v(S) by mask, [2^n], n = 1..20.
@@ -115,22 +116,24 @@ def aopc(
             every k = 1..n.
 
     Returns:
-        Mean over k of v(all) - v(what is left), in units of the value. Higher is better for
+        Mean over k of v(all) - v(remaining spans), in units of the value. Higher is better for
         comprehensiveness, lower for sufficiency.
 
     Raises:
-        InvalidArgument: as for `shapley`, an order that is not one of the n spans, or no percents.
+        InvalidArgument: as for `shapley`, or `order` is not a permutation of the n spans, or
+            `percents` is empty or has a negative entry.
 
     Source: DeYoung et al. 2020, section 4; the mean over k is that of Samek et al. 2017.
     """
     table, n = table_of(values, name="aopc")
     if sorted(order) != list(range(n)):
         raise InvalidArgument(
-            f"aopc got the order {list(order)} of {n} spans. Give each of 0..{n - 1} once."
+            f"aopc got the order {list(order)} of {n} spans. Give each span number from 0 to "
+            f"{n - 1} once."
         )
     if percents is not None and (not percents or min(percents) < 0):
         raise InvalidArgument(
-            f"aopc got percents={list(percents)}. Give at least one, from 0 upward."
+            f"aopc got percents={list(percents)}. Give at least one percentage, each at least 0."
         )
     sizes = (
         list(range(1, n + 1))
@@ -146,17 +149,18 @@ def aopc(
 def lds(
     attribution: ArrayLike, values: ArrayLike, *, masks: Sequence[int] | None = None
 ) -> float | None:
-    """Linear datamodeling score: does the attribution order subsets as their values do?
+    """Linear datamodeling score: rank correlation of attributed and measured values of subsets.
 
     Args:
         attribution: one number per span, [n], n <= 62.
-        values: v(S) for each of `masks`, [m]; or of all 2^n subsets without `masks`.
-        masks: evaluation masks, different from those that the attribution was fitted to.
+        values: v(S) for each of `masks`, [m]; without `masks`, v(S) of all 2^n subsets.
+        masks: evaluation masks, which must differ from the masks that the attribution was fitted
+            to.
 
     Returns:
-        Spearman correlation of v(S) and the summed attribution of S, in [-1, 1]; ideal 1, or the
-        largest that an additive attribution can reach. None if either is constant, for fewer than
-        three subsets, or for fewer than three spans.
+        Spearman correlation of v(S) and the summed attribution of S, in [-1, 1]; ideal 1, which an
+        additive attribution cannot always reach. None if either is constant, for fewer than three
+        subsets, or for fewer than three spans.
 
     Raises:
         InvalidArgument: lengths that differ, or a number that is not finite.
@@ -185,7 +189,7 @@ def infidelity(
         whole: v(all), needed with `masks`.
 
     Returns:
-        Mean over the masks that remove something; None if no mask does.
+        Mean over the masks that remove at least one span; None if there is no such mask.
 
     Raises:
         InvalidArgument: as for `lds`, or `masks` without `whole`.
@@ -196,8 +200,8 @@ def infidelity(
     a, v, kept = _subsets(attribution, values, masks, name="infidelity")
     if masks is not None and (whole is None or not math.isfinite(whole)):
         raise InvalidArgument(
-            "infidelity got masks without the value of the whole prompt. Give it as `whole`, a "
-            "finite number."
+            "infidelity got masks without the value of the whole prompt. Give this value as "
+            "`whole`, a finite number."
         )
     total = float(v[-1]) if masks is None or whole is None else whole
     removes = kept.sum(axis=1) < len(a)
@@ -221,7 +225,9 @@ def _effects(table: Array, n: int, i: int) -> Array:
 def _subsets(
     attribution: ArrayLike, values: ArrayLike, masks: Sequence[int] | None, *, name: str
 ) -> tuple[Array, Array, Array]:
-    """Attribution [n], values [m] and which spans each subset keeps [m, n]."""
+    """Return the attribution [n], the values [m], and whether each subset keeps each span, [m,
+    n].
+    """
     a = np.asarray(attribution, dtype=np.float64)
     v = np.asarray(values, dtype=np.float64)
     if masks is None:
@@ -231,26 +237,26 @@ def _subsets(
         n = a.size
     if a.shape != (n,) or v.shape != (len(masks),) or not np.isfinite(a).all():
         raise InvalidArgument(
-            f"{name} got {a.shape} attributions and {v.shape} values for {len(masks)} masks. Give "
-            "one finite number per span and per mask."
+            f"{name} got attributions of shape {a.shape} and values of shape {v.shape} for "
+            f"{len(masks)} masks. Give one finite attribution per span and one value per mask."
         )
     if not np.isfinite(v).all() or any(not 0 <= mask < 1 << n for mask in masks):
         raise InvalidArgument(
-            f"{name} got a value that is not finite or a mask outside 0..2^{n} - 1. Leave missing "
-            "masks out and count them."
+            f"{name} got a value that is not finite or a mask outside 0..2^{n} - 1. Leave out "
+            "masks without a value, and count them as missing."
         )
     rows = np.asarray(masks, dtype=np.int64).reshape(-1, 1)
     return a, v, (rows >> np.arange(n) & 1).astype(np.float64)
 
 
 def _rounded(numbers: Array) -> Array:
-    """Numbers with equal ones made equal, which sums in other orders are not."""
+    """Round numbers so that equal sums, added in different orders, compare equal."""
     scale = float(np.abs(numbers).max()) * _EQUAL
     return np.asarray(np.round(numbers / scale) * scale) if scale else numbers
 
 
 def _correlation(x: Array, y: Array) -> float | None:
-    """Pearson correlation; None if a side is constant."""
+    """Pearson correlation; None if x or y is constant."""
     x, y = x - x.mean(), y - y.mean()
     size = math.sqrt(float(x @ x) * float(y @ y))
     return max(-1.0, min(1.0, float(x @ y) / size)) if size else None

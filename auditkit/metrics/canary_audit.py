@@ -1,4 +1,4 @@
-"""Figures of planted canaries: how exposed a secret is, and the epsilon that guesses show.
+"""Metrics of planted canaries: exposure of a secret, and a lower bound of epsilon from guesses.
 
 A canary is a random record that is put into the training data on purpose. Source: Carlini et al.
 2019 (exposure); Steinke, Nasr & Jagielski 2023 (bound from one training run).
@@ -19,25 +19,26 @@ __all__ = ["Guesses", "exposure", "guesses", "one_run_epsilon_lower_bound"]
 
 
 class Guesses(NamedTuple):
-    """Positions of the canaries that are guessed to be in, and to be out."""
+    """Positions of the canaries that are guessed to be in, and out of, the training data."""
 
     inside: NDArray[np.int64]
     outside: NDArray[np.int64]
 
 
 def guesses(scores: ArrayLike, *, rng: np.random.Generator) -> Guesses:
-    """Guess the coins: the top quarter of the scores is in, the bottom quarter is out.
+    """Guess which canaries were in training: the top quarter of the scores is in, the bottom out.
 
-    The rule is fixed before any score is seen. It abstains on half of the canaries, because the
-    coins are not balanced: non-private tiny models with m = 200 gave a bound of 3.35, its ceiling,
-    with 100 guesses, and 3.38, 3.17 and 1.99 with 200.
+    The rule is fixed before any score is seen and abstains on half of the canaries. Guessing all of
+    them is less reliable, because the numbers of canaries in and out differ by chance: with m =
+    200, non-private tiny models gave a bound of 3.35, the ceiling, from 100 guesses, but 3.38, 3.17
+    and 1.99 from 200 guesses.
 
     Args:
-        scores: finite, higher means more likely in, [canaries].
-        rng: breaks ties, before the coins are read.
+        scores: finite scores, [canaries]; higher means more likely in the training data.
+        rng: generator that breaks ties between equal scores.
 
     Returns:
-        Two sets of floor(n / 4) positions each, without a common one.
+        Two disjoint sets of floor(n / 4) positions each.
     """
     values = np.asarray(scores, dtype=np.float64)
     order = np.lexsort((rng.permutation(len(values)), -values))
@@ -48,11 +49,12 @@ def guesses(scores: ArrayLike, *, rng: np.random.Generator) -> Guesses:
 def exposure(rank: int, space: int) -> float | None:
     """Exposure of a secret: log2(space) - log2(rank), in bits.
 
-    By chance it is at least t with probability at most 2^-t, and 1 / ln 2 = 1.44 bits on average.
+    By chance, the exposure is at least t with probability at most 2^-t, and its mean is 1 / ln 2 =
+    1.44 bits.
 
     Args:
         rank: 1 + number of secrets with a smaller negative log-likelihood, in 1..space.
-        space: number of all secrets that fit the template, the canary among them.
+        space: number of all secrets that fit the template, including the canary.
 
     Returns:
         Bits in [0, log2(space)]; 0 is ideal. None if the space has fewer than two secrets.
@@ -73,22 +75,23 @@ def exposure(rank: int, space: int) -> float | None:
 def one_run_epsilon_lower_bound(
     *, canaries: int, guesses: int, correct: int, delta: float, significance: float = 0.05
 ) -> float:
-    """The largest epsilon that guesses about canaries of one training run refute, nats.
+    """Lower bound of epsilon from guesses about the canaries of one training run, in nats.
 
     Args:
-        canaries: m; each was put in with probability 1/2, independently.
-        guesses: r <= m. correct: v <= r.
-        delta: of the definition, in [0, 1).
-        significance: probability of a bound above the true epsilon, in (0, 1). If t scores or t
-            numbers of guesses are tried, each takes the t-th part.
+        canaries: number m of canaries, each independently put into training with probability 1/2.
+        guesses: number r of guesses, at most m.
+        correct: number v of correct guesses, at most r.
+        delta: delta of (epsilon, delta)-differential privacy, in [0, 1).
+        significance: probability that the bound exceeds the true epsilon, in (0, 1). If t scores or
+            t numbers of guesses are tried, give each 1/t of it.
 
     Returns:
         Nats, at least 0; 0 is ideal. m = 200, r = 100, v = 90, delta = 1e-4 gives 1.621.
 
     Raises:
-        InvalidArgument: counts that do not fit each other, or a value outside its range.
+        InvalidArgument: not 0 <= correct <= guesses <= canaries, or a value outside its range.
 
-    Source: Steinke, Nasr & Jagielski 2023, appendix D; `one_run_bound` also has the ceiling.
+    Source: Steinke, Nasr & Jagielski 2023, appendix D; `one_run_bound` also returns the ceiling.
     """
     if not 0 < significance < 1:
         raise InvalidArgument(

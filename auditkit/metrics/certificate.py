@@ -1,12 +1,13 @@
 """Certificate of a vote over masked copies of a text: how many words may be replaced.
 
-The recommender answers copies of the text that keep `kept` of its `words`, drawn uniformly, and the
-items that come first vote. Replacing `changed` words in place leaves every copy as it was that
-keeps none of them, so no vote share moves by more than the share of the other copies. An item with
-more than half of the votes after that loss is still first.
+The recommender answers masked copies of the text. Each copy keeps `kept` of the `words`, sampled
+uniformly, and votes for the item that is first in its list. Replacing `changed` words in place
+affects only copies that keep at least one of these words, so no vote share changes by more than the
+share of these copies. An item that still has more than half of the votes after losing this share
+remains first.
 
 Source: Levine & Feizi 2020 (randomized ablation), Zeng et al. 2023 (RanMASK, masked words); the
-vote needs the majority as in Cohen et al. 2019.
+vote requires a majority, as in Cohen et al. 2019.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def reached_share(*, words: int, kept: int, changed: int) -> float:
         changed: number of replaced words, 0 to `words`.
 
     Returns:
-        Value in [0, 1], 0 for no changed word.
+        Fraction in [0, 1]; 0 if no word is changed.
 
     Raises:
         InvalidArgument: numbers that do not fit each other.
@@ -37,7 +38,7 @@ def reached_share(*, words: int, kept: int, changed: int) -> float:
     if words < 1 or not 0 <= kept <= words or not 0 <= changed <= words:
         raise InvalidArgument(
             f"reached_share got words={words}, kept={kept}, changed={changed}. Give at least 1 "
-            "word, and 0 to that many kept and changed ones."
+            "word, and numbers of kept and changed words from 0 to the number of words."
         )
     return 1 - comb(words - changed, kept) / comb(words, kept)
 
@@ -47,18 +48,18 @@ def certified_words(share_low: float, *, words: int, kept: int) -> int | None:
 
     Args:
         share_low: lower bound of the winner's share of the votes, in [0, 1]. The certificate holds
-            with the confidence of this bound, and surely if it is the exact share of all copies.
+            with the confidence of this bound, or with certainty if `share_low` is the exact share
+            over all copies.
         words, kept: as in `reached_share`.
 
     Returns:
-        0 to `words`; None if the winner is not shown to have more than half of the votes, so
-        nothing is certified.
+        Number in 0..`words`; None if `share_low` is at most one half, so that nothing is certified.
 
     Raises:
-        InvalidArgument: a share outside [0, 1], or numbers that do not fit each other.
+        InvalidArgument: a share outside [0, 1], words < 1, or `kept` outside 0..`words`.
     """
     if not 0 <= share_low <= 1:
-        raise InvalidArgument(f"certified_words got a share of {share_low}. Give one in [0, 1].")
+        raise InvalidArgument(f"certified_words got share_low={share_low}. Give a share in [0, 1].")
     held = [
         changed
         for changed in range(words + 1)

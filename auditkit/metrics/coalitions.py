@@ -1,4 +1,4 @@
-"""Values of every subset of n spans: checks of such a table, and the smallest removals that matter.
+"""Tables with the value of every subset of n spans: checks, and the smallest removal sets.
 
 A table has 2^n entries; bit i of the position is set if span i is kept. Entry 0 keeps nothing, the
 last entry keeps everything.
@@ -26,7 +26,8 @@ class RemovalSets(NamedTuple):
     Attributes:
         sets: spans of each removal, ascending, all of one size; the removals in lexicographic
             order. Empty if no known removal changes the top item.
-        searched: largest size up to which the top item after every removal is known, 0..n.
+        searched: largest size s, 0..n, such that the top item is known after every removal of at
+            most s spans.
     """
 
     sets: tuple[tuple[int, ...], ...]
@@ -34,7 +35,7 @@ class RemovalSets(NamedTuple):
 
     @property
     def proven(self) -> bool:
-        """Whether no smaller removal exists, and all of this size are listed."""
+        """Whether no smaller removal set exists and all removal sets of this size are listed."""
         return bool(self.sets) and self.searched >= len(self.sets[0])
 
 
@@ -52,23 +53,24 @@ def minimal_removal_sets(tops: Mapping[int, Hashable], *, n: int) -> RemovalSets
         All known sets of the smallest size that changes the top item.
 
     Raises:
-        InvalidArgument: n outside 1..20, the whole request is not in `tops`, or a mask outside the
+        InvalidArgument: n is outside 1..20, `tops` lacks the whole request, or a mask is out of
             range.
 
     Source: counterfactual explanations of recommendations, PRINCE (Ghazimatin et al. 2020) and
-    ACCENT (Tran et al. 2021), which search greedily; the search by size proves that a set is
-    minimal.
+    ACCENT (Tran et al. 2021), which search greedily; this search proceeds by size, so it proves
+    that a set is minimal.
     """
     if not 1 <= n <= MOST_SPANS:
         raise InvalidArgument(
-            f"minimal_removal_sets got n={n}. Give 1 to {MOST_SPANS} spans; join older ones."
+            f"minimal_removal_sets got n={n}. Give 1 to {MOST_SPANS} spans, for example by "
+            "joining the oldest history items into one span."
         )
     everything = (1 << n) - 1
     outside = [mask for mask in tops if not 0 <= mask <= everything]
     if everything not in tops or outside:
         raise InvalidArgument(
             f"minimal_removal_sets got no top item of the whole request (mask {everything}), or a "
-            f"mask outside 0..{everything}. Measure the whole request and masks of {n} spans."
+            f"mask outside 0..{everything}. Measure the whole request, and use masks of {n} spans."
         )
     top, searched = tops[everything], 0
     found: list[tuple[int, ...]] = []
@@ -89,17 +91,17 @@ def minimal_removal_sets(tops: Mapping[int, Hashable], *, n: int) -> RemovalSets
 
 
 def _known(tops: Mapping[int, Hashable], n: int, size: int) -> list[tuple[int, ...]]:
-    """The measured removals of one size, in lexicographic order."""
+    """Return the measured removals of `size` spans, in lexicographic order."""
     kept = [mask for mask in tops if n - mask.bit_count() == size]
     return sorted(tuple(i for i in range(n) if not mask >> i & 1) for mask in kept)
 
 
 def table_of(values: ArrayLike, *, name: str) -> tuple[NDArray[np.float64], int]:
-    """A checked table of values of all subsets and its number of spans.
+    """Check a table of the values of all subsets; return it with its number of spans.
 
     Args:
         values: v(S) by mask, [2^n].
-        name: the function that was called, for messages.
+        name: name of the calling function, for error messages.
 
     Raises:
         InvalidArgument: the length is not a power of two, n is above 20 or 0, or a value is not
@@ -114,8 +116,8 @@ def table_of(values: ArrayLike, *, name: str) -> tuple[NDArray[np.float64], int]
         )
     if not np.isfinite(table).all():
         raise InvalidArgument(
-            f"{name} got {int((~np.isfinite(table)).sum())} values that are missing or not finite. "
-            "Measure them again, or report the attribution as missing."
+            f"{name} got {int((~np.isfinite(table)).sum())} values that are missing or not "
+            "finite. Measure the missing values again, or report the attribution as missing."
         )
     return table, n
 

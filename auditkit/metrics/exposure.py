@@ -42,8 +42,8 @@ def gini(exposure: ArrayLike, *, n_items: int | None = None) -> float | None:
 
     Args:
         exposure: exposure of the items, 0 for items that are not shown, [items].
-        n_items: number of items N, if `exposure` leaves out some that are not shown; by default it
-            has all.
+        n_items: number of items N, if `exposure` omits items that are not shown; by default, the
+            length of `exposure`.
 
     Returns:
         Value in [0, 1 - 1/N]; ideal 0, if every item is shown equally often. None if no item is
@@ -83,19 +83,19 @@ def coverage(exposure: ArrayLike, *, n_items: int | None = None) -> float | None
 
 
 def tail(popularity: ArrayLike, ids: Sequence[str], *, head: float = HEAD) -> NDArray[np.bool_]:
-    """Mask [items] of the tail: the items outside the most popular share of a catalog (the head).
+    """Return a mask [items] of the tail: all items except the most popular share, the head.
 
     Args:
         popularity: number of interactions of every item, [items].
         ids: ids of the items; they break ties, with smaller ids first.
-        head: share of the items in the head, rounded up, in [0, 1].
+        head: share of the items in the head, in [0, 1]; the number of items is rounded up.
 
     Raises:
         InvalidArgument: head outside [0, 1].
     """
     counts = require_nonnegative(popularity)
     if not 0 <= head <= 1:
-        raise InvalidArgument(f"The head share is {head}. Give a share in [0, 1].")
+        raise InvalidArgument(f"The tail of a catalog got head={head}. Give a share in [0, 1].")
     n_head = math.ceil(head * len(counts) - 1e-9)
     if not n_head:
         return np.ones(len(counts), dtype=bool)
@@ -117,7 +117,7 @@ def tail_share(
 
     Returns:
         Fraction in [0, 1]; higher means more exposure for the tail. Compare it with the tail share
-        of the users' histories. None without any exposure.
+        of the users' histories. None if no item is shown.
     """
     e = require_nonnegative(exposure)
     return float(e[tail(popularity, ids, head=head)].sum() / e.sum()) if e.sum() > 0 else None
@@ -149,7 +149,7 @@ def lorenz_curve(
         points: number of equally spaced shares of items, at least 2.
 
     Returns:
-        (share of items, share of exposure) from (0, 0) to (1, 1); empty without any exposure.
+        Points (share of items, share of exposure) from (0, 0) to (1, 1); empty if no item is shown.
     """
     e = np.sort(require_nonnegative(exposure))
     if e.sum() == 0:
@@ -162,14 +162,14 @@ def lorenz_curve(
 
 
 def _n_items(exposure: NDArray[np.float64], n_items: int | None) -> int:
-    """Size of the catalog.
+    """Return the size of the catalog.
 
     Raises:
-        InvalidArgument: it is smaller than the number of exposures.
+        InvalidArgument: `n_items` is smaller than the number of exposures.
     """
     if n_items is not None and n_items < len(exposure):
         raise InvalidArgument(
             f"The exposure metric got n_items={n_items} and {len(exposure)} exposures. Give the "
-            "size of the catalog."
+            "size of the catalog, at least the number of exposures."
         )
     return len(exposure) if n_items is None else n_items

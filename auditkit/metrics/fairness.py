@@ -1,7 +1,8 @@
 """SNSR and SNSV of FaiRLLM: differences in list shift between the values of an attribute.
 
-Both measure the spread of mean similarities, so a recommender that samples never reaches 0. The
-noise floor and the bounds are in `auditkit.stats`. Source: Zhang et al. 2023 (FaiRLLM, Eq. 5-6).
+Both measure the spread of mean similarities, so they are above 0 for any recommender that samples.
+The noise floor and the bounds are in `auditkit.stats`. Source: Zhang et al. 2023 (FaiRLLM, Eq.
+5-6).
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ def snsr(similarities: Mapping[str, Sequence[float | None]]) -> float | None:
     """Sensitive-to-neutral similarity range: largest minus smallest mean over the values.
 
     Args:
-        similarities: for each value of the attribute, one similarity per probe, in the same order
-            of probes. None is a missing response; its probe is excluded for all values.
+        similarities: for each value of the attribute, one similarity per probe, with the probes in
+            the same order. None marks a missing response; its probe is excluded for all values.
 
     Returns:
         Similarity points, in [0, 1] for similarities in [0, 1]; ideal 0. None if no probe is
@@ -63,7 +64,7 @@ def _value_means(
     lengths = {value: len(row) for value, row in similarities.items()}
     if len(lengths) < 2 or len(set(lengths.values())) > 1:
         raise InvalidArgument(
-            f"The similarities have {len(lengths)} values with "
+            f"The similarities have {len(lengths)} attribute values with "
             f"{sorted(set(lengths.values()))} probes. Give at least 2 values, each with one entry "
             "per probe."
         )
@@ -72,8 +73,8 @@ def _value_means(
         known = [float(entry) for entry in probe if entry is not None]
         if not all(map(math.isfinite, known)):
             raise InvalidArgument(
-                "A similarity is not finite. Give None for a missing one, so that its probe is "
-                "left out."
+                "A similarity is not finite. Give None for a missing similarity, so that its "
+                "probe is left out."
             )
         if len(known) == len(probe):
             complete.append(known)

@@ -2,8 +2,9 @@
 
 fairlearn only computes the group means. Its `difference()` drops a group whose mean is NaN, and its
 bootstrap intervals of a max - min never contain 0 for fair data, so gaps and bounds are computed in
-`stats.group_bounds`. Missing users are removed first and counted, unknown attribute values are
-counted separately, and a group below 20 users has no mean. Source: fairlearn 0.15.
+`stats.group_bounds`. Missing users are removed first and counted, users with an unknown attribute
+value are counted separately, and a group of fewer than 20 users has no mean. Source: fairlearn
+0.15.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class GroupRow:
-    """One group: its number of users, and their mean utility (None if it has too few users)."""
+    """Number of users in one group, and their mean utility (None if there are too few users)."""
 
     group: str
     n: int
@@ -30,11 +31,11 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """Mean utility by group, with groups in alphabetic order, and over all scored users.
+    """Mean utility by group, in alphabetic order of the groups, and over all scored users.
 
     `gap` is the largest minus the smallest group mean, and `ratio` is the smallest over the
-    largest. Both are None with fewer than two groups of sufficient size, and the ratio also if the
-    largest mean is 0. Users without a known value count only in `overall`.
+    largest. Both are None with fewer than two groups of sufficient size; `ratio` is also None if
+    the largest mean is 0. Users without a known value count only in `overall`.
     """
 
     rows: tuple[GroupRow, ...]
@@ -68,7 +69,8 @@ def group_table(
     ]
     if any(not math.isfinite(value) or value < 0 for value, _ in scored):
         raise InvalidArgument(
-            "group_table got a utility that is negative or not finite. Pass None for missing users."
+            "group_table got a utility that is negative or not finite. Give None for a user who "
+            "could not be scored."
         )
     n_missing = len(values) - len(scored)
     if not scored:

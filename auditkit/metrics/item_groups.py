@@ -51,11 +51,12 @@ class ItemGroupUtility(NamedTuple):
 
 
 def memberships(groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], sparse.csr_array]:
-    """Groups in alphabetic order, and the fraction of every item that belongs to each.
+    """Return the groups in alphabetic order, and the fraction of each item that belongs to each
+    group.
 
     Args:
-        groups: names of each item's groups; an item in several groups counts in equal parts for
-            each, and an item without groups has a row of zeros.
+        groups: names of each item's groups; an item in several groups is divided equally among
+            them, and an item without groups has a row of zeros.
 
     Returns:
         Names, and fractions in [0, 1] as a sparse matrix [items, groups].
@@ -103,8 +104,8 @@ def group_utility(
         groups: names of each item's groups, as in `memberships`; items without a group are ignored.
 
     Returns:
-        Shares and their differences by group; None if no item with a group is shown, or none is in
-        the histories.
+        Shares and their differences by group; None if no item with a group is in the lists, or none
+        is in the histories.
 
     Raises:
         InvalidArgument: arrays of unequal length.
@@ -112,8 +113,8 @@ def group_utility(
     shown, chosen = require_nonnegative(exposure), require_nonnegative(history)
     if not len(shown) == len(chosen) == len(groups):
         raise InvalidArgument(
-            f"group_utility got {len(shown)} exposures, {len(chosen)} histories and groups of "
-            f"{len(groups)} items. Give one of each per item."
+            f"group_utility got {len(shown)} exposures, {len(chosen)} interaction counts and the "
+            f"groups of {len(groups)} items. Give one of each per item."
         )
     names, parts = memberships(groups)
     of_lists, of_history = shown @ parts, chosen @ parts
@@ -138,7 +139,7 @@ def require_nonnegative(values: ArrayLike) -> NDArray[np.float64]:
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or not np.all(np.isfinite(numbers) & (numbers >= 0)):
         raise InvalidArgument(
-            "The exposure metric got amounts that are negative, not finite or not one per item. "
-            "Give one number of at least 0 per item."
+            "The exposure metric got an array that is not one-dimensional, or a number that is "
+            "negative or not finite. Give one number of at least 0 per item."
         )
     return numbers

@@ -1,7 +1,7 @@
 """Similarity of a list with a stated attribute to the neutral list: Jaccard, SERP and PRAG at k.
 
-Four variants of each formula are in use, and published tables were computed with code that differs
-from its paper, so the variant is an argument and reported with every number. SERP and PRAG are not
+Four variants of each formula are in use, and the code behind published tables differs from its
+paper, so the variant is an argument and is reported with every number. SERP and PRAG are not
 symmetric: the list with the attribute is the first argument, the neutral list the second.
 `auditkit.metrics.ranking` re-exports these functions. Source: Zhang et al. 2023 (FaiRLLM, Eq. 2-4
 and its released code); LangFair 0.8.
@@ -27,12 +27,14 @@ def jaccard_at_k(
 
     Args:
         left, right: item ids, best first; either may be shorter than k. `normalized` and `paper`
-            drop repeats (the first is kept) before the cut; the other two keep repeats.
+            drop repeats (except the first) before the cut at k; the other two variants keep
+            repeats.
         k: cut-off, at least 1.
         variant: which of the four published formulas to use.
 
     Returns:
-        Fraction in [0, 1]; ideal 1, if both have the same items. None if both lists are empty.
+        Fraction in [0, 1]; ideal 1, which means that both lists have the same items. None if both
+        lists are empty.
 
     Raises:
         InvalidArgument: k < 1 or an unknown variant.
@@ -62,15 +64,15 @@ def serp_at_k(
 
     Returns:
         The ideal is the value for identical lists. `normalized` and `paper` are in [0, 1], with 1
-        for identical full lists. The other two give (k + 3) / (4 (k + 1)) for them, and
-        `fairllm_code` can exceed 1 for short or repeated lists. None if both lists are empty in
-        `normalized`, and if only the first list is empty in `langfair` (a division by zero).
+        for identical full lists. The other two give (k + 3) / (4 (k + 1)) for identical full lists,
+        and `fairllm_code` can exceed 1 for short or repeated lists. None if both lists are empty in
+        `normalized`, and in `langfair` if only the first list is empty (a division by zero).
 
     Raises:
         InvalidArgument: k < 1 or an unknown variant.
 
-    Source: FaiRLLM Eq. 3. The paper weights by k - i; its code by |x| - i + 1 over four times the
-    paper's sum, and it counts repeats.
+    Source: FaiRLLM Eq. 3. The paper weights by k - i. Its code weights by |x| - i + 1, divides by
+    four times the paper's sum, and counts repeats.
     """
     x, y = _cut(sensitive, neutral, k, variant)
     if variant in ("fairllm_code", "langfair"):
@@ -94,10 +96,10 @@ def prag_at_k(
 ) -> float | None:
     """Pairwise ranking accuracy gap: share of pairs whose order agrees with the neutral list.
 
-    A pair i < j counts if x_i is in the neutral list and x_j is below it or absent. The count is
-    divided by m (m - 1) / 2 (`normalized`, m the longer length; `fairllm_code`, m = |x|), by k (k +
-    1) (`paper`) or by |x| (|x| + 1) (`langfair`). For lists of one item, the result is 1 if the
-    lists are equal, else 0; `paper` gives 0 for k=1.
+    A pair i < j counts if x_i is in the neutral list and x_j is below x_i there or absent. The
+    count is divided by m (m - 1) / 2 (`normalized`, m the longer length; `fairllm_code`, m = |x|),
+    by k (k + 1) (`paper`) or by |x| (|x| + 1) (`langfair`). For lists of one item, the result is 1
+    if the lists are equal, else 0; `paper` gives 0 for k=1.
 
     Args:
         sensitive, neutral, k, variant: as in `serp_at_k`.
@@ -135,8 +137,8 @@ def _cut(
 ) -> tuple[list[str], list[str]]:
     if k < 1 or variant not in ("normalized", "paper", "fairllm_code", "langfair"):
         raise InvalidArgument(
-            f"The list similarity got k={k} and variant={variant!r}. Give a k of at least 1, and a "
-            "variant out of normalized, paper, fairllm_code and langfair."
+            f"The list similarity got k={k} and variant={variant!r}. Give a k of at least 1, and "
+            "one of the variants normalized, paper, fairllm_code and langfair."
         )
     if variant in ("normalized", "paper"):
         return list(dict.fromkeys(left))[:k], list(dict.fromkeys(right))[:k]
@@ -144,9 +146,9 @@ def _cut(
 
 
 def _concordant(x: Sequence[str], y: Sequence[str], *, last: bool = False) -> int:
-    """Count pairs i < j with x_i in y and x_j absent or below it.
+    """Count pairs i < j with x_i in y, and x_j absent from y or below x_i in y.
 
-    If y repeats an item, its last position counts with `last`, otherwise its first.
+    If y repeats an item, `last` selects its last position; otherwise its first position counts.
     """
     places = list(enumerate(y))
     position: Mapping[str, int] = {

@@ -29,8 +29,8 @@ class Moments(NamedTuple):
 def zlib_ratio(logprobs: ArrayLike, text: str) -> float | None:
     """Negative log-likelihood of a text over its compressed length.
 
-    A text that the model finds likely though it does not compress well was perhaps seen in
-    training; the membership score is minus this ratio.
+    A low ratio means that the model finds a text likely although the text does not compress well,
+    which suggests that it was in the training data. The membership score is minus this ratio.
 
     Args:
         logprobs: log-probability of every token of the text, nats, [tokens].
@@ -49,11 +49,11 @@ def zlib_ratio(logprobs: ArrayLike, text: str) -> float | None:
 
 
 def min_k(logprobs: ArrayLike, *, fraction: float = 0.2) -> float | None:
-    """Mean of the lowest token log-probabilities; a text of the training data has few surprises.
+    """Mean of the lowest token log-probabilities, which are higher for texts of the training data.
 
     Args:
         logprobs: log-probability of every token, nats, [tokens].
-        fraction: share k of the tokens, in (0, 1]; max(1, floor(k T)) of T tokens are used.
+        fraction: share f of the tokens, in (0, 1]; max(1, floor(f T)) of T tokens are averaged.
 
     Returns:
         Nats, at most 0; higher is more member-like. None without a token.
@@ -70,17 +70,17 @@ def min_k_plus_plus(
 ) -> float | None:
     """Mean of the lowest standardized log-probabilities z = (logprob - mean) / std.
 
-    A token that is likely where the model was unsure counts more than one that any context
-    suggests. z is 0 where the standard deviation is below 1e-6.
+    A likely token has a higher z where the next-token distribution is flat than where it is peaked.
+    z is 0 where the standard deviation is below 1e-6.
 
     Args:
         logprobs: log-probability of every token, nats, [tokens].
-        mean, std: of the next token's log-probability at its place, nats, [tokens] each; see
-            `next_token_moments`.
+        mean, std: mean and standard deviation of the log-probability of the next token at each
+            position, nats, [tokens] each; see `next_token_moments`.
         fraction: share of the tokens, as in `min_k`.
 
     Returns:
-        Standard deviations; higher is more member-like. None without a token.
+        Mean z, in standard deviations; higher is more member-like. None without a token.
 
     Raises:
         InvalidArgument: a fraction outside (0, 1], lengths that differ, or an invalid value.
@@ -92,9 +92,9 @@ def min_k_plus_plus(
         np.isfinite(center) & np.isfinite(spread) & (spread >= 0)
     ):
         raise InvalidArgument(
-            f"min_k_plus_plus got {values.shape} log-probabilities, means of shape {center.shape} "
-            f"and standard deviations of shape {spread.shape}. Give one finite mean and one "
-            "standard deviation of at least 0 per token."
+            f"min_k_plus_plus got log-probabilities of shape {values.shape}, means of shape "
+            f"{center.shape} and standard deviations of shape {spread.shape}. Give one finite "
+            "mean and one standard deviation of at least 0 per token."
         )
     unsure = spread >= _SMALLEST_DEVIATION
     scaled = np.where(unsure, (values - center) / np.where(unsure, spread, 1.0), 0.0)
@@ -102,16 +102,16 @@ def min_k_plus_plus(
 
 
 def next_token_moments(log_probabilities: ArrayLike) -> Moments:
-    """Mean and standard deviation of log p under p, for the next-token distribution of each place.
+    """Mean and standard deviation of log p under the next-token distribution p of each position.
 
     mean = sum p log p and std^2 = sum p (log p)^2 - mean^2, with 0 log 0 = 0.
 
     Args:
-        log_probabilities: of every token of the vocabulary, nats, [tokens, vocabulary]; minus
-            infinity is allowed.
+        log_probabilities: log-probability of every token of the vocabulary at each position, nats,
+            [tokens, vocabulary]; minus infinity is allowed.
 
     Returns:
-        The mean, which is minus the entropy, and the standard deviation.
+        The mean, which is the negative entropy, and the standard deviation, nats, [tokens] each.
 
     Raises:
         InvalidArgument: not a table, or a row that is not a distribution.
@@ -120,13 +120,14 @@ def next_token_moments(log_probabilities: ArrayLike) -> Moments:
     if table.ndim != 2 or np.isnan(table).any():
         raise InvalidArgument(
             f"next_token_moments got an array of shape {table.shape}, or one with NaN. Give the "
-            "log-probability of every token of the vocabulary, one row per place."
+            "log-probability of every token of the vocabulary, one row per position."
         )
     p = np.exp(table)
     if not np.allclose(p.sum(axis=1), 1.0, atol=1e-4):
         raise InvalidArgument(
             "next_token_moments got a row whose probabilities do not sum to 1. Give "
-            "log-probabilities of the whole vocabulary, not logits or the best few."
+            "log-probabilities of the whole vocabulary, not logits or only the top "
+            "log-probabilities."
         )
     finite = np.where(p > 0, table, 0.0)
     mean = (p * finite).sum(axis=1)
@@ -135,7 +136,7 @@ def next_token_moments(log_probabilities: ArrayLike) -> Moments:
 
 def _lowest(values: NDArray[np.float64], fraction: float) -> float | None:
     if not 0 < fraction <= 1:
-        raise InvalidArgument(f"min_k got a fraction of {fraction:g}. Give one in (0, 1].")
+        raise InvalidArgument(f"min_k got fraction={fraction:g}. Give a fraction in (0, 1].")
     if not len(values):
         return None
     # 0.29 * 100 is 28.999...; such a product means 29.

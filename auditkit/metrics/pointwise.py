@@ -21,7 +21,7 @@ Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 def auc_over_users(users: ArrayLike, scores: ArrayLike, labels: ArrayLike) -> tuple[int, Statistic]:
     """AUC of all examples together, as a function of resampled users.
 
-    It is the probability that a liked example scores above a disliked one; ties count 1/2.
+    AUC is the probability that a liked example scores above a disliked one; ties count 1/2.
 
     Args:
         users: user of each example, [n].
@@ -68,11 +68,11 @@ def mae_over_users(users: ArrayLike, errors: ArrayLike) -> tuple[int, Statistic]
 
 
 def perplexity_over_users(nats: ArrayLike, tokens: ArrayLike) -> tuple[int, Statistic]:
-    """Perplexity exp(sum of nats / sum of tokens), one text per user; at least 1, ideal 1.
+    """Perplexity exp(sum of nats / sum of tokens) over the texts of n users; at least 1, ideal 1.
 
     Args:
-        nats: negative log-likelihoods, at least 0, [n].
-        tokens: token counts, at least 1, [n].
+        nats: negative log-likelihood of each user's text, at least 0, [n].
+        tokens: number of tokens of each user's text, at least 1, [n].
     """
     cost, count = np.asarray(nats, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
 
@@ -100,7 +100,7 @@ def _numbered(users: ArrayLike) -> tuple[NDArray[np.int64], int]:
 
 
 def _weights(rows: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """How often each user is in each resample, [block, n]."""
+    """Count how often each resample contains each user, [block, n]."""
     counts = np.zeros((len(rows), n))
     np.add.at(counts, (np.arange(len(rows))[:, None], rows), 1.0)
     return counts
@@ -110,7 +110,7 @@ def _finite(values: ArrayLike, n: int) -> NDArray[np.float64]:
     x = np.asarray(values, dtype=np.float64)
     if x.shape != (n,) or not np.all(np.isfinite(x)):
         raise InvalidArgument(
-            "The values are not finite, or not one per example. Leave out examples without a "
-            "finite value."
+            "A metric of responses about one item got values that are not finite, or not one per "
+            "example. Leave out examples without a finite value."
         )
     return x

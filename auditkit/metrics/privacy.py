@@ -1,9 +1,9 @@
-"""Metrics of privacy attacks; here, how well a score separates training users from held-out users.
+"""Metrics of membership attacks: how well a score separates training users from held-out users.
 
 AUC is an average over users. The true-positive rate at a small false-positive rate measures the
 risk of the users who are easiest to identify, which matters for privacy. Source: Carlini et al.
-2022 (low false-positive rates). Scores of attacks are in `membership_scores` and
-`reference_attacks`, figures of planted canaries in `canary_audit`.
+2022 (low false-positive rates). The attack scores are in `membership_scores` and
+`reference_attacks`, the metrics of planted canaries in `canary_audit`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def auc_value(members: ArrayLike, nonmembers: ArrayLike) -> float | None:
         members, nonmembers: scores of members and non-members, higher is more member-like.
 
     Returns:
-        Value in [0, 1]; ideal 0.5, which is chance level. None if a side is empty.
+        Value in [0, 1]; ideal 0.5, which is chance level. None if there are no members or no
+        non-members.
     """
     m, o = _scores(members), _scores(nonmembers)
     return _auc(m, o) if len(m) and len(o) else None
@@ -96,8 +97,8 @@ def auc(
 ) -> ResampledEstimate:
     """AUC with a 95 % stratified bootstrap interval (members and non-members resampled separately).
 
-    If every member scores above every non-member (or below), the bootstrap collapses to a point.
-    The interval is then widened to the Clopper-Pearson bound of the smaller side.
+    If every member scores above every non-member, or below, the bootstrap collapses to a point. The
+    interval is then widened to the Clopper-Pearson bound for the smaller of the two groups.
 
     Args:
         members, nonmembers: one score per user, higher is more member-like.
@@ -106,7 +107,8 @@ def auc(
         n_missing: number of users that could not be scored.
 
     Returns:
-        Estimate in [0, 1], ideal 0.5, n = users of both sides; undefined if a side is empty.
+        Estimate in [0, 1], ideal 0.5; n counts members and non-members. Undefined without members
+        or without non-members.
     """
     m, o = _scores(members), _scores(nonmembers)
     n, value = len(m) + len(o), auc_value(m, o)
@@ -131,17 +133,17 @@ def tpr_at_fpr(
 ) -> ResampledEstimate:
     """True-positive rate at a false-positive rate, with a 95 % interval.
 
-    Each end of the interval is the wider of two: the stratified bootstrap accounts for the choice
-    of the threshold; Clopper-Pearson at the chosen threshold is wider if the bootstrap collapses to
-    a point (0 of n members found).
+    Each end comes from the wider of two intervals. The stratified bootstrap accounts for the choice
+    of the threshold. Clopper-Pearson at the chosen threshold is wider if the bootstrap collapses to
+    a point, such as 0 of n members found.
 
     Args:
         members, nonmembers, rng, draws, n_missing: as in `auc`.
         fpr: allowed false-positive rate, such as 0.01, in (0, 1).
 
     Returns:
-        Estimate in [0, 1], ideal `fpr`, n = members; undefined if a side is empty or there are
-        fewer than 1 / fpr non-members.
+        Estimate in [0, 1], ideal `fpr`; n counts members. Undefined without members or with fewer
+        than 1 / fpr non-members.
 
     Raises:
         InvalidArgument: fpr outside (0, 1), or a score that is not finite.
@@ -176,13 +178,15 @@ def _auc(members: NDArray[np.float64], nonmembers: NDArray[np.float64]) -> float
 def _enough(members: NDArray[np.float64], nonmembers: NDArray[np.float64], fpr: float) -> bool:
     if not 0 < fpr < 1:
         raise InvalidArgument(
-            f"tpr_at_fpr got a false-positive rate of {fpr}. Give one between 0 and 1."
+            f"tpr_at_fpr got fpr={fpr}. Give a false-positive rate between 0 and 1."
         )
     return len(members) > 0 and len(nonmembers) > 0 and len(nonmembers) * fpr >= 1 - 1e-9
 
 
 def _found(members: NDArray[np.float64], nonmembers: NDArray[np.float64], fpr: float) -> int:
-    """Number of members above the smallest threshold that keeps the false-positive rate."""
+    """Count the members above the smallest threshold with a false-positive rate of at most
+    `fpr`.
+    """
     allowed = math.floor(len(nonmembers) * fpr + 1e-9)
     place = len(nonmembers) - 1 - allowed
     first_refused = np.partition(nonmembers, place)[place]

@@ -1,7 +1,8 @@
 """Ranking metrics over the full catalog.
 
 Candidates are not sampled, because sampled metrics can order models differently (Krichene & Rendle
-2020). Equal scores get the mean of their ranks, so a constant scorer has the accuracy of chance.
+2020). Items of equal score get the mean of their ranks, so a constant scorer performs at chance
+level.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ __all__ = [
 
 
 def mean_rank(scores: ArrayLike, target: int, *, masked: ArrayLike = ()) -> float | None:
-    """Rank of one item, from 0: the number of unmasked items with a higher score, plus half the
-    number of unmasked items with an equal score.
+    """Rank of one item among the unmasked items, from 0.
+
+    The rank is the number of other items with a higher score plus half the number with an equal
+    score.
 
     Args:
         scores: [items], higher is better.
@@ -40,8 +43,8 @@ def mean_rank(scores: ArrayLike, target: int, *, masked: ArrayLike = ()) -> floa
         masked: indices of items that may not be recommended (the history).
 
     Returns:
-        Rank in [0, items - 1], a multiple of 1/2; ideal 0. None if any score is not finite, which
-        means that the user is missing.
+        Rank in [0, items - 1], a multiple of 1/2; ideal 0. None if any score is not finite; the
+        user then counts as missing.
     """
     values = np.asarray(scores, dtype=np.float64)
     if not np.all(np.isfinite(values)):
@@ -60,7 +63,7 @@ def rank_in_list(items: Sequence[str], target: str) -> int | None:
 
 
 def hr_at_k(rank: ArrayLike | None, *, k: int) -> NDArray[np.float64]:
-    """Hit rate: 1 if rank < k, else 0; None or infinity means absent. Ideal 1."""
+    """Hit rate: 1 if rank < k, else 0, for ranks from 0; None or infinity means absent. Ideal 1."""
     return (_ranks(rank, k) < k).astype(np.float64)
 
 
@@ -76,7 +79,7 @@ def ndcg_at_k(rank: ArrayLike | None, *, k: int) -> NDArray[np.float64]:
 
 
 def chance_of_a_hit(n_items: int, n_targets: int, *, k: int) -> float:
-    """Expected HR@k of a random ranking of `n_items` for a user with `n_targets` relevant items.
+    """Probability that the top k of a random ranking contain at least one relevant item.
 
     Args:
         n_items: number of items to rank, at least 1.
@@ -84,7 +87,8 @@ def chance_of_a_hit(n_items: int, n_targets: int, *, k: int) -> float:
         k: cut-off, at least 1.
 
     Returns:
-        Probability in [0, 1]: 1 - C(n - t, k) / C(n, k), which is k / n for one target.
+        Probability in [0, 1]: 1 - C(n - t, k) / C(n, k) for t relevant items of n, which is k / n
+        for t = 1.
 
     Raises:
         InvalidArgument: k < 1, or not 0 <= n_targets <= n_items with n_items >= 1.
@@ -102,14 +106,15 @@ def chance_of_a_hit(n_items: int, n_targets: int, *, k: int) -> float:
 def mrr(rank: ArrayLike | None, *, k: int | None = None) -> NDArray[np.float64]:
     """Reciprocal rank of each entry, 1 / (rank + 1) for ranks from 0, without averaging.
 
-    It is 0 for an item that is not in the list, or from rank `k` on. Range [0, 1], ideal 1.
+    The value is 0 for an item that is not in the list or has a rank of at least k. Range [0, 1],
+    ideal 1.
     """
     ranks = _ranks(rank, 1 if k is None else k)
     return np.where(ranks < (np.inf if k is None else k), 1 / (ranks + 1), 0.0)
 
 
 def recall_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> float | None:
-    """Recall@k: share of several relevant items that are among the first k of a list.
+    """Recall@k: share of the relevant items that are among the first k of a list.
 
     Args:
         items: item ids, best first; repeats are dropped, then the list is cut.
@@ -117,8 +122,8 @@ def recall_of_list(items: Sequence[str], targets: Collection[str], *, k: int) ->
         k: cut-off, at least 1.
 
     Returns:
-        Fraction of the targets in [0, 1], ideal 1; with more than k targets at most k / targets.
-        For one target it equals HR@k. None without targets, which means that the user is missing.
+        Fraction of the targets in [0, 1], ideal 1; at most k / t if there are t > k targets. For
+        one target it equals HR@k. None without targets, which means that the user is missing.
 
     Raises:
         InvalidArgument: k < 1.
@@ -129,10 +134,10 @@ def recall_of_list(items: Sequence[str], targets: Collection[str], *, k: int) ->
 
 
 def ndcg_of_list(items: Sequence[str], targets: Collection[str], *, k: int) -> float | None:
-    """NDCG@k of several equally relevant items.
+    """NDCG@k of a list for one or more equally relevant items.
 
-    It is the sum of 1 / log2(rank + 2) over the targets in the list, divided by the same sum for
-    min(k, targets) targets at the top.
+    NDCG is the sum of 1 / log2(rank + 2) over the targets in the list, divided by this sum for an
+    ideal list, which starts with min(k, t) of the t targets.
 
     Args:
         items, targets, k: as in `recall_of_list`; ranks count from 0.

@@ -3,9 +3,10 @@
 A simulator that always accepts makes every recommender look good, so its sessions are compared with
 a log of real ones before results are trusted. Four distances are tested together: the
 Kolmogorov-Smirnov distance of session length, acceptance rate and repeat rate, and the energy
-distance of all three jointly, which also sees a changed dependence. Labels are permuted over whole
-sessions, and p-values are adjusted by step-down maxT. Source: Szekely & Rizzo 2004 for the energy
-distance; Westfall & Young 1993. A check that does not reject is not proof of realism.
+distance of all three jointly, which also detects a changed dependence between them. Labels are
+permuted over whole sessions, and p-values are adjusted by step-down maxT. Source: Szekely & Rizzo
+2004 for the energy distance; Westfall & Young 1993. A check that does not reject is not proof of
+realism.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ class Session(NamedTuple):
     """One session of one user.
 
     Attributes:
-        length: shown recommendations or turns, at least 1.
-        acceptances: how many of them the user accepted. repeats: how many were shown before.
+        length: number of shown recommendations or turns, at least 1.
+        acceptances: number of these recommendations that the user accepted.
+        repeats: number of these recommendations that were shown before.
     """
 
     length: int
@@ -54,9 +56,10 @@ class FeatureDifference(NamedTuple):
     Attributes:
         distance: Kolmogorov-Smirnov distance in [0, 1], or the energy distance of the standardized
             features (at least 0); ideal 0.
-        p_adjusted: adjusted over all distances, in (0, 1].
-        real, simulated: means of the feature; None for the joint distance.
-        difference: 95 % interval of simulated minus real (Welch); None for the joint distance.
+        p_adjusted: p-value adjusted over all distances, in (0, 1].
+        real, simulated: mean of the feature in each log; None for the joint distance.
+        difference: 95 % Welch interval of the simulated minus the real mean; None for the joint
+            distance.
     """
 
     distance: float
@@ -83,12 +86,16 @@ class Realism:
 
     @property
     def p(self) -> float:
-        """The smallest adjusted p-value, which is the p-value of "both logs are alike"."""
+        """Smallest adjusted p-value: the p-value of the hypothesis that both logs have one
+        distribution.
+        """
         return min(one.p_adjusted for one in self.differences.values())
 
     @property
     def rejected(self) -> bool:
-        """Whether the simulated sessions differ from the real ones."""
+        """Whether the simulated sessions differ significantly from the real ones, `p` <=
+        `alpha`.
+        """
         return self.p <= self.alpha
 
 
@@ -103,18 +110,19 @@ def check_users(
     """Test whether simulated sessions come from the distribution of the real ones.
 
     Args:
-        real, simulated: sessions of independent users, at least 20 each. Of more than 2,000, that
-            many are sampled.
+        real, simulated: sessions of independent users, at least 20 each. A log of more than 2,000
+            sessions is sampled down to 2,000.
         rng: generator for the sample and the permutations.
         alpha: family-wise error rate, in (0, 1).
         draws: number of permutations, at least 1 / alpha - 1.
 
     Returns:
         Distances with adjusted p-values. The error rate is at most alpha if sessions are
-        independent; a user with several sessions must be reduced to one.
+        independent, so give one session per user.
 
     Raises:
-        InvalidArgument: fewer than 20 sessions, an impossible session, or wrong alpha or draws.
+        InvalidArgument: fewer than 20 sessions, an impossible session, or `alpha` or `draws` out of
+            range.
     """
     if not 0 < alpha < 1 or draws < 1 / alpha - 1:
         raise InvalidArgument(
@@ -166,14 +174,14 @@ def _sampled(table: Array, rng: np.random.Generator) -> Array:
 
 
 def _labels(n: int, n_real: int) -> NDArray[np.bool_]:
-    """Which of the pooled sessions are real, [n]."""
+    """Mark the real sessions among the pooled sessions, which list the real ones first, [n]."""
     return np.arange(n) < n_real
 
 
 def _relabeled(
     rng: np.random.Generator, n: int, n_real: int, draws: int
 ) -> Iterator[NDArray[np.bool_]]:
-    """Blocks of random labels with the same number of real sessions, [block, n]."""
+    """Yield blocks of random labels with n_real real sessions each, [block, n]."""
     block = max(1, BLOCK_BYTES // (8 * n))
     for begin in range(0, draws, block):
         shape = (min(block, draws - begin), n)
@@ -181,7 +189,7 @@ def _relabeled(
 
 
 class _KsScores(NamedTuple):
-    """Order of the pooled values, and the places at which the distribution functions differ."""
+    """Order of the pooled values, and the positions where distribution functions may differ."""
 
     order: NDArray[np.intp]
     ends: NDArray[np.intp]
@@ -207,7 +215,7 @@ def _pair_distances(pooled: Array) -> Array:
 def _distances(
     labels: NDArray[np.bool_], scores: dict[str, _KsScores], pairs: Array
 ) -> dict[str, Array]:
-    """Every distance under every labeling, [draws]; labels are [draws, n]."""
+    """Compute every distance for every labeling, [draws] each; labels are [draws, n]."""
     n_real = int(labels[0].sum())
     n_other = labels.shape[1] - n_real
     weights = np.where(labels, 1 / n_real, -1 / n_other)
@@ -221,7 +229,7 @@ def _distances(
 
 
 def _means(real: Array, simulated: Array) -> tuple[float, float, Interval]:
-    """Both means, and Welch's 95 % interval of simulated minus real."""
+    """Return both means, and Welch's 95 % interval of the simulated minus the real mean."""
     gap = float(simulated.mean() - real.mean())
     parts = [float(one.var(ddof=1)) / len(one) for one in (real, simulated)]
     error = math.sqrt(sum(parts))

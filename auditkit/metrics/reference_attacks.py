@@ -1,9 +1,9 @@
 """Membership attacks with reference models: the likelihood ratio (LiRA) and RMIA.
 
-A reference model is trained like the audited one, on another random part of the data, so that for
-every record it is known whether it was in. Losses are mean negative log-likelihoods per token, as
-arrays: one row per record and one column per reference model. A score that cannot be computed is
-None and must be counted as missing.
+A reference model is trained like the audited one, but on another random part of the data, so its
+training records are known. Losses are mean negative log-likelihoods per token; their arrays have
+one row per record and one column per reference model. A score that cannot be computed is None and
+must be counted as missing.
 
 Source: Carlini et al. 2022 (LiRA, section VI); Zarifzadeh et al. 2024 (RMIA, equations 3 to 5).
 """
@@ -43,19 +43,21 @@ def lira(
     Args:
         losses: loss of the audited model on every record, nats, [records].
         reference_losses: losses of the reference models, nats, [records, models].
-        is_member: which reference model was trained on which record, bool, [records, models].
+        is_member: whether each reference model was trained on each record, bool, [records, models].
         mode: `offline` uses only models that were not trained on the record.
-        variance: `row` of each record, and pooled where it is 0; `pooled` for fewer than 64 models.
+        variance: `row` computes a standard deviation for each record, and uses the pooled one where
+            it is 0; `pooled` is for fewer than 64 models.
 
     Returns:
-        One score per record, higher is more member-like; offline in [0, 1]. None if a side that is
-        needed has fewer than two models, or no spread at all.
+        One score per record, higher is more member-like; offline in [0, 1]. None if the record has
+        fewer than two reference models trained on it (online) or not trained on it (both modes), or
+        if their losses have no spread.
 
     Raises:
-        InvalidArgument: shapes that do not fit, or a loss that is negative or not finite.
+        InvalidArgument: the shapes do not match, or a loss is negative or not finite.
 
-    Source: Carlini et al. 2022. Its released code pools the standard deviation of all values,
-    which contains the differences between records; we pool the deviations from each record's mean.
+    Source: Carlini et al. 2022. The released code pools the standard deviation over all values,
+    which includes the differences between records; we pool the deviations from each record's mean.
     """
     own, others, inside = _checked("lira", losses, reference_losses, is_member)
     phi, reference = _logit(own), _logit(others)
@@ -87,18 +89,23 @@ def rmia(
 
     Args:
         losses, reference_losses, is_member: as in `lira`.
-        population_losses: loss of the audited model on z, nats, [population]; z are non-members
-            that are not being tested.
-        population_reference_losses: of the reference models on z, nats, [population, models].
-        population_is_member: which of them was trained on z; None for none.
-        gamma: at least 1. a: in [0, 1], how much a record's probability grows by training on it.
+        population_losses: loss of the audited model on each z, nats, [population]; the z are
+            non-members outside of the tested records.
+        population_reference_losses: losses of the reference models on each z, nats, [population,
+            models].
+        population_is_member: whether each reference model was trained on each z, bool, [population,
+            models]; None if none was.
+        gamma: threshold of the ratio, at least 1.
+        a: slope in [0, 1] of the offline estimate of a record's probability in models trained on
+            it.
 
     Returns:
-        One score per record, in [0, 1]; higher is more member-like. None if no model that is needed
-        was left for the record, or there is no z.
+        One score per record, in [0, 1]; higher is more member-like. None if no reference model
+        could be used for the record, or if there is no z with a ratio.
 
     Raises:
-        InvalidArgument: shapes that do not fit, an invalid loss, or gamma or a outside its range.
+        InvalidArgument: the shapes do not match, a loss is invalid, or gamma or a is outside its
+            range.
     """
     if gamma < 1 or not 0 <= a <= 1:
         raise InvalidArgument(

@@ -25,7 +25,7 @@ def rbo_ext(
     Args:
         left, right: item ids, best first; repeats are dropped, then the list is cut at k.
         k: cut-off, at least 1.
-        p: persistence in (0, 1); `p_for(k)` if not given.
+        p: persistence in (0, 1); by default `p_for(k)`.
 
     Returns:
         Fraction in [0, 1]; 1 for identical lists (ideal), 0 for disjoint lists or if one is empty.
@@ -68,7 +68,7 @@ def replaced(left: Sequence[str], right: Sequence[str], *, k: int) -> int:
 
 
 def breaking_count(k: int) -> int:
-    """Number of items of the top k that an edit must replace to break a list: ceil(k / 3)."""
+    """Smallest number of replaced items in the top k that counts as a broken list: ceil(k / 3)."""
     return math.ceil(k / 3)
 
 
@@ -76,14 +76,15 @@ def area_under_rates(rates: Sequence[float], values: Sequence[float]) -> float:
     """Mean height of a curve over noise rates, by the trapezoid rule.
 
     Args:
-        rates: increasing, at least two. values: one per rate, in [0, 1].
+        rates: at least two noise rates, in increasing order.
+        values: height of the curve at each rate, in [0, 1].
 
     Returns:
-        In [0, 1]; 1 for a list that no noise changes (ideal).
+        Value in [0, 1]; ideal 1, for a list that no noise changes.
 
     Raises:
-        InvalidArgument: fewer than two rates, rates that do not increase, or another number of
-            values.
+        InvalidArgument: fewer than two rates, rates that do not increase, or a number of values
+            other than the number of rates.
 
     Source: area under the noise-rate curve, docs/explain/robustness.md.
     """

@@ -1,10 +1,10 @@
 """Agreement of sampled lists: a confidence for items of a recommender without log-probabilities.
 
 The same request is answered several times at a temperature above 0. An item that the recommender
-knows is listed again and again, and an item that it makes up changes from sample to sample. Source:
+knows occurs in most samples, whereas an invented item changes from sample to sample. Source:
 self-consistency (Wang et al. 2023), a majority vote over sampled answers; SelfCheckGPT (Manakul et
-al. 2023), inconsistency of samples as a sign of invented facts. Deviation: both compare texts; we
-compare sets of items, because a list has an item or has it not.
+al. 2023), inconsistency of samples as a sign of invented facts. Deviation: both papers compare
+texts; we compare sets of item ids, because a list either contains an item or does not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def agreement(listed: Sequence[str], samples: Sequence[Sequence[str]]) -> list[f
         InvalidArgument: there is no sample.
     """
     if not samples:
-        raise InvalidArgument("agreement got no sample. Count such a list as missing.")
+        raise InvalidArgument("agreement got no samples. Count a list without samples as missing.")
     sets = [set(sample) for sample in samples]
     return [sum(item in sample for sample in sets) / len(sets) for item in listed]
 
@@ -38,16 +38,17 @@ def agreement(listed: Sequence[str], samples: Sequence[Sequence[str]]) -> list[f
 def majority(
     samples: Sequence[Sequence[str]], *, k: int, share: float = 0.5
 ) -> list[tuple[str, float]]:
-    """Items that at least a share of the samples contain, by decreasing share.
+    """Items that at least a given share of the samples contains, by decreasing share.
 
     Args:
         samples: item ids of each sample, best first, at least one sample.
-        k: largest number of items, at least 1. share: in (0, 1].
+        k: largest number of items to return, at least 1.
+        share: smallest share of the samples, in (0, 1].
 
     Returns:
-        Pairs of item id and share in [share, 1], at most k. Items of equal share are in the order
-        of their mean position in the samples that contain them, then of their ids, so the order of
-        the samples does not matter.
+        Pairs of item id and share in [share, 1], at most k. Items of equal share are ordered by
+        their mean position in the samples that contain them, then by id, so the order of the
+        samples does not matter.
 
     Raises:
         InvalidArgument: there is no sample, k < 1, or the share is outside (0, 1].

@@ -1,9 +1,9 @@
-"""Agreement of stated reasons with what drives a recommendation, as pure functions.
+"""Agreement of stated reasons with the measured causes of a recommendation.
 
 A reason is a set of positions of the history. It is compared with an attribution of the same
-recommendation, and with the effect of deleting the stated items against that of deleting as many
-other items. Source: Turpin et al. 2023 (stated reasons that are not the cause); the tests are
-permutation tests, explained in docs/explain/explanations.md.
+recommendation. Deleting the stated items is compared with deleting as many other items. Source:
+Turpin et al. 2023 (stated reasons that are not the cause); the tests are permutation tests,
+explained in docs/explain/explanations.md.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _TOLERANCE = 1e-12
 
 
 class Deletion(NamedTuple):
-    """Effects of deleting the stated items of one reason, and of as many others.
+    """Effects of deleting the stated items of one reason, and of deleting as many other items.
 
     Attributes:
         size: number of stated items.
-        stated: drop of the value without them.
-        controls: drop without each control set of the same size; at least one.
+        stated: drop of the value after deleting the stated items.
+        controls: drop after deleting each control set of the same size; at least one.
     """
 
     size: int
@@ -37,7 +37,7 @@ class Deletion(NamedTuple):
 
     @property
     def effect(self) -> float:
-        """Drop without the stated items minus the mean drop without as many others."""
+        """Drop after deleting the stated items minus the mean drop of the controls."""
         return self.stated - float(np.mean(self.controls))
 
 
@@ -45,23 +45,23 @@ def is_hit(order: Sequence[int], stated: Sequence[int], *, k: int) -> bool:
     """Whether a stated item is among the first k of an order by attribution.
 
     Args:
-        order: all positions, the largest attribution first.
+        order: all positions of the history, the largest attribution first.
         stated: stated positions, at least one.
 
     Raises:
-        InvalidArgument: k < 1, no stated position, or one that is not in the order.
+        InvalidArgument: k < 1, no stated position, or a stated position that is not in `order`.
     """
     _check(len(order), len(stated), k)
     if not set(stated) <= set(order):
         raise InvalidArgument(
-            f"is_hit got the positions {sorted(stated)} of {len(order)}. Give positions in the "
-            "order."
+            f"is_hit got the stated positions {sorted(stated)} and an order of {len(order)} "
+            "positions. Give at least one stated position, and only positions in the order."
         )
     return bool(set(order[:k]) & set(stated))
 
 
 def chance_of_hit(n: int, size: int, *, k: int) -> float:
-    """Probability that `size` random positions of n include one of k, in [0, 1].
+    """Probability that `size` random positions out of n include one of k given positions.
 
     Raises:
         InvalidArgument: k < 1, or size outside 1..n.
@@ -72,6 +72,7 @@ def chance_of_hit(n: int, size: int, *, k: int) -> float:
 
 def positive_mass(attribution: Sequence[float], stated: Sequence[int]) -> float | None:
     """Share of the positive attribution that belongs to the stated positions, in [0, 1]; ideal 1.
+
     None if no attribution is positive.
     """
     positive = np.maximum(np.asarray(attribution, dtype=np.float64), 0)
@@ -80,13 +81,14 @@ def positive_mass(attribution: Sequence[float], stated: Sequence[int]) -> float 
 
 
 def pooled_p_values(deletions: Mapping[str, Deletion]) -> dict[str, float | None]:
-    """One-sided p-value of each deletion effect, against control deletions of as many items.
+    """One-sided p-value of each deletion effect, compared with deletions of as many other items.
 
-    A few controls of one prompt cannot give a small p-value, so those of all prompts are pooled,
-    each centered on the other controls of its own prompt.
+    The few controls of one prompt cannot give a small p-value. The controls of all prompts that
+    delete the same number of items are therefore pooled, each centered on the other controls of its
+    prompt.
 
     Args:
-        deletions: by user, one of a stated reason and its controls.
+        deletions: for each user, the deletion effects of a stated reason and of its controls.
 
     Returns:
         p = (1 + number of control effects at least as large) / (1 + number of control effects), in
@@ -111,6 +113,6 @@ def pooled_p_values(deletions: Mapping[str, Deletion]) -> dict[str, float | None
 def _check(n: int, size: int, k: int) -> None:
     if k < 1 or not 1 <= size <= n:
         raise InvalidArgument(
-            f"a hit of reasons got k={k} and {size} stated of {n} items. Give k of at least 1 and "
-            "1 to n stated items."
+            f"The hit rate of reasons got k={k} and {size} stated of {n} items. Give a k of at "
+            f"least 1, and from 1 to {n} stated items."
         )

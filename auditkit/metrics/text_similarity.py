@@ -1,4 +1,4 @@
-"""Similarity of a text before and after edits, by its characters.
+"""Character-based similarity of a text before and after edits.
 
 Source: chrF (Popovic 2015) as computed by sacrebleu 2; cosine of character trigram counts.
 """
@@ -17,10 +17,11 @@ def chrf(text: str, reference: str) -> float:
     """Character n-gram F-score: precision and recall of n-grams, averaged over n = 1..6.
 
     (1 + b^2) P R / (b^2 P + R) with b = 2, so recall counts twice as much. Whitespace is removed;
-    lengths n that one of the texts does not have are left out of the averages.
+    the averages leave out values of n for which a text has no n-gram.
 
     Args:
-        text: the edited text. reference: the text before the edits.
+        text: the edited text.
+        reference: the text before the edits.
 
     Returns:
         Fraction in [0, 1]; 1 for equal texts (ideal), also if both are empty; 0 without a common
@@ -51,7 +52,7 @@ def trigram_cosine(left: str, right: str) -> float:
     """Cosine of the counts of character trigrams.
 
     Returns:
-        In [0, 1]; 1 for equal texts (ideal), also if both are shorter than three characters; 0
+        Value in [0, 1]; ideal 1, for equal texts, even if both are shorter than three characters; 0
         without a common trigram.
 
     Example:

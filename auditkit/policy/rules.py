@@ -158,7 +158,10 @@ def check_data(case: Case, defaults: Defaults) -> bool:
     sampled = isinstance(law, Band) and not case.by_construction
     if sampled and (estimate.low is None or estimate.high is None):
         case.value = estimate.value
-        case.stop("not_assessable", estimate.reason or "a pilot run has too few units for bounds")
+        case.stop(
+            "not_assessable",
+            estimate.reason or "a pilot run has too few units for confidence bounds",
+        )
         return False
     if sampled and case.confidence > estimate.level:
         case.value = estimate.value

@@ -1,1 +1,1 @@
-"""Privacy accounting, what a claim allows an attacker, and lower bounds from an audit."""
+"""Privacy accounting, attack rates that a privacy claim allows, and lower bounds from audits."""

@@ -1,8 +1,9 @@
 """Epsilon and noise of DP-SGD with Poisson sampling.
 
-PRV is exact up to a stated error and is used for claims; RDP is an upper bound that is shown beside
-it. The GDP accountant is refused: it is an approximation that reports less than the true epsilon
-(below PLD in 14 of 16 measured settings, at worst by a factor of three).
+The PRV accountant is exact up to a stated error and is used for claims; the RDP accountant gives an
+upper bound, which is reported for comparison. The GDP accountant is rejected, because its
+approximation can report less than the true epsilon (less than PLD in 14 of 16 measured settings, in
+the worst case by a factor of three).
 
 Source: Gopi et al. 2021 (PRV), Mironov et al. 2019 (RDP of the sampled Gaussian mechanism), as
 implemented by Opacus 1.6.0.
@@ -29,8 +30,12 @@ _COARSE = 5.0  # epsilon from which an error of .01 is less than .2 %
 
 
 class StepRun(NamedTuple):
-    """Equal steps of DP-SGD: standard deviation of the noise over the clipping norm, probability
-    with which each unit is sampled, and number of steps.
+    """A run of equal DP-SGD steps.
+
+    Attributes:
+        noise_multiplier: standard deviation of the noise divided by the clipping norm.
+        sample_rate: probability with which each unit is sampled in a step.
+        steps: number of steps.
     """
 
     noise_multiplier: float
@@ -39,29 +44,31 @@ class StepRun(NamedTuple):
 
 
 def delta_for(n_units: int, *, stated: float | None = None) -> float:
-    """The stated delta, or 1 / (10 N) for N units.
+    """Return the stated delta, or by default 1 / (10 N) for N units.
 
     Raises:
-        InvalidArgument: a stated delta of 1 / N or more.
+        InvalidArgument: the stated delta is at least 1 / N.
     """
     delta = 1 / (10 * n_units) if stated is None else stated
     if delta >= 1 / n_units:
         raise InvalidArgument(
-            f"A delta of {delta:g} is not below 1 / {n_units}, so publishing the data of a random "
-            "unit would meet it. Give a smaller delta, or leave it out for 1 / (10 N)."
+            f"A delta of {delta:g} is not below 1 / {n_units}, so a mechanism that publishes the "
+            "data of a random unit would satisfy the claim. Give a smaller delta, or leave delta "
+            "out for 1 / (10 N)."
         )
     return delta
 
 
 def epsilon_of(runs: Sequence[StepRun], *, delta: float, accountant: Accountant = "prv") -> float:
-    """Epsilon of steps in their order, nats.
+    """Compute the epsilon of consecutive runs of steps, in nats.
 
     Args:
-        runs: steps with the same noise and sampling rate together.
-        delta: in (0, 1).
+        runs: steps in order, grouped by equal noise and sampling rate.
+        delta: delta of the (epsilon, delta) guarantee, in (0, 1).
+        accountant: `prv` for claims, `rdp` for an upper bound.
 
     Returns:
-        Epsilon, at least 0; 0 without a step.
+        Epsilon, at least 0; 0 without steps.
 
     Raises:
         InvalidArgument: a value outside its range, or settings that the accountant cannot handle.
@@ -84,8 +91,8 @@ def epsilon_of(runs: Sequence[StepRun], *, delta: float, accountant: Accountant 
         return max(0.0, found)
     except (ValueError, RuntimeError, OverflowError) as error:
         raise InvalidArgument(
-            f"The {accountant} accountant cannot compute these settings ({error}). Use more noise, "
-            "fewer steps, or a larger delta."
+            f"The {accountant} accountant cannot compute epsilon for these settings ({error}). "
+            "Use more noise, fewer steps, or a larger delta."
         ) from None
 
 
@@ -97,12 +104,13 @@ def noise_for(
     delta: float,
     accountant: Accountant = "prv",
 ) -> float:
-    """The smallest noise multiplier that meets a target epsilon, rounded up to four digits.
+    """Find the smallest noise multiplier that meets a target epsilon, rounded up to four digits.
 
-    The tolerances follow epsilon: Opacus' defaults add up to 5 % of needless noise at small ones.
+    The tolerances are proportional to epsilon; for small epsilon, Opacus' default tolerances would
+    add up to 5 % of unnecessary noise.
 
     Raises:
-        InvalidArgument: a value outside its range, or a target that no noise meets.
+        InvalidArgument: a value outside its range, or no noise multiplier meets the target.
         MissingDependency: Opacus is not installed.
     """
     _check(sample_rate, steps, delta)
@@ -137,7 +145,9 @@ def noise_for(
 
 
 def _error(epsilon: float) -> float:
-    """Allowed error of a PRV epsilon; a smaller one takes gigabytes."""
+    """Return the allowed error of an epsilon from PRV; a smaller error would need gigabytes of
+    memory.
+    """
     return min(0.01, max(0.001, 0.002 * epsilon))
 
 
@@ -149,7 +159,7 @@ def _accountant(name: str):  # type: ignore[no-untyped-def]  # Opacus has no typ
             else ""
         )
         raise InvalidArgument(
-            f"The accountant {name!r} is not used.{why} Give one of {', '.join(ACCOUNTANTS)}."
+            f"The accountant {name!r} is not supported.{why} Give one of {', '.join(ACCOUNTANTS)}."
         )
     try:
         from opacus.accountants import PRVAccountant, RDPAccountant

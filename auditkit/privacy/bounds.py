@@ -1,8 +1,8 @@
-"""What a claim allows an attacker, and the epsilon that an audit of one training run shows.
+"""Attack rates that a privacy claim allows, and epsilon bounds from an audit of one training run.
 
-Epsilon of a claim is an upper bound on leakage, and an audit gives a lower bound: it can contradict
-a claim and never prove one. Every lower bound has a *ceiling*, the largest value that it could have
-had with as many guesses.
+The epsilon of a claim is an upper bound on leakage. An audit gives a lower bound, which can
+contradict a claim but never prove it. Every lower bound has a *ceiling*, the largest value that the
+same number of guesses could have shown.
 
 Source: Steinke, Nasr & Jagielski 2023 (one training run, appendix D); Kairouz et al. 2015 (rates
 under a claim); Dwork & Roth 2014, theorem 2.2 (groups).
@@ -25,33 +25,37 @@ _LARGEST_EPSILON = 700.0  # exp overflows above
 
 
 class Claim(NamedTuple):
-    """Epsilon in nats, and delta."""
+    """The (epsilon, delta) of a privacy claim, epsilon in nats."""
 
     epsilon: float
     delta: float
 
 
 class LowerBound(NamedTuple):
-    """A lower bound of epsilon, nats, and the largest value it could have had."""
+    """A lower bound of epsilon, and its ceiling: the bound with all guesses correct; both in
+    nats.
+    """
 
     epsilon: float
     ceiling: float
 
 
 def group_claim(claim: Claim, size: int) -> Claim:
-    """The claim for groups of `size` units, of a claim for one unit.
+    """Convert the claim for one unit to the claim for groups of `size` units.
 
-    k epsilon, and delta (e^(k epsilon) - 1) / (e^epsilon - 1), at most 1; k delta if epsilon is 0.
+    For k units, epsilon becomes k epsilon and delta becomes delta (e^(k epsilon) - 1) / (e^epsilon
+    - 1), at most 1; if epsilon is 0, delta becomes k delta.
 
     Args:
-        size: k, at least 1.
+        claim: the claim for one unit.
+        size: number k of units in a group, at least 1.
 
     Raises:
         InvalidArgument: a size below 1, or an invalid claim.
     """
     _check(claim)
     if size < 1:
-        raise InvalidArgument(f"group_claim got size={size}. Give at least 1.")
+        raise InvalidArgument(f"group_claim got size={size}. Give a size of at least 1.")
     epsilon, delta = claim
     if epsilon == 0:
         return Claim(0.0, min(1.0, size * delta))
@@ -62,12 +66,13 @@ def group_claim(claim: Claim, size: int) -> Claim:
 
 
 def tpr_allowed(claim: Claim, fpr: float) -> float:
-    """Largest true-positive rate of a membership attack that the claim allows.
+    """Return the largest true-positive rate of a membership attack that the claim allows.
 
-    min(e^epsilon fpr + delta, 1 - e^-epsilon (1 - delta - fpr)), within [0, 1].
+    The rate is min(e^epsilon fpr + delta, 1 - e^-epsilon (1 - delta - fpr)), limited to [0, 1].
 
     Args:
-        fpr: false-positive rate, in [0, 1].
+        claim: the claim for the unit that is attacked.
+        fpr: false-positive rate of the attack, in [0, 1].
 
     Raises:
         InvalidArgument: a rate outside [0, 1], or an invalid claim.
@@ -87,19 +92,22 @@ def one_run_bound(
     """Lower bound of epsilon from guesses about canaries of one training run.
 
     Each canary was put into the training data with probability 1/2, independently. The auditor
-    guesses for some of them whether they are in, and abstains for the others.
+    guesses for some canaries whether they were put in, and abstains for the other canaries.
 
     Args:
-        canaries: m, all canaries. guesses: r <= m. correct: v <= r.
-        delta: of the definition, in [0, 1).
-        confidence: in (0, 1); the bound holds with at least this probability over the coins.
+        canaries: number m of all canaries.
+        guesses: number r of guesses, at most m.
+        correct: number v of correct guesses, at most r.
+        delta: delta of (epsilon, delta)-differential privacy, in [0, 1).
+        confidence: probability, over the planting of canaries, with which the bound holds, in (0,
+            1).
 
     Returns:
-        The largest epsilon that the guesses refute, 0 if none; and the ceiling, which all guesses
-        correct would give. Both 0 without a guess.
+        The largest epsilon that the guesses refute, or 0 if they refute none, and the ceiling,
+        which is the bound with all guesses correct. Both are 0 without guesses.
 
     Raises:
-        InvalidArgument: counts that do not fit each other, or a value outside its range.
+        InvalidArgument: not 0 <= correct <= guesses <= canaries, or a value outside its range.
     """
     counts = 0 <= correct <= guesses <= canaries and canaries >= 1
     if not counts or not 0 <= delta < 1 or not 0 < confidence < 1:
@@ -114,7 +122,7 @@ def one_run_bound(
 
 
 def _refuted(m: int, r: int, v: int, delta: float, significance: float) -> float:
-    """The largest epsilon whose p-value is below the significance."""
+    """Return the largest epsilon whose p-value is below the significance."""
     if r == 0 or _p_value(0.0, m, r, v, delta) >= significance:
         return 0.0
     low, high = 0.0, 1.0
@@ -130,7 +138,7 @@ def _refuted(m: int, r: int, v: int, delta: float, significance: float) -> float
 
 
 def _p_value(epsilon: float, m: int, r: int, v: int, delta: float) -> float:
-    """Largest probability of at least v correct guesses under (epsilon, delta)."""
+    """Return the largest probability of at least v correct guesses under (epsilon, delta)."""
     from scipy.stats import binom  # 1 s of imports
 
     q = 1 / (1 + math.exp(-epsilon))

@@ -1,7 +1,7 @@
-"""The private list of canaries of one training run: what was planted, and the coin of each.
+"""The private file of the canaries of one training run, which records which were planted.
 
 A canary is one synthetic user with a random history of catalog items. The file is written beside
-the model folder and not into it, because the coins must not be published with the weights.
+the model folder, not into it, because it must not be published with the weights.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class Canary(NamedTuple):
     """One canary.
 
     Attributes:
-        id: of the synthetic user. items: item ids, oldest first; the last one is the secret.
-        planted: its coin, which says whether it was put into the training data.
+        id: id of the synthetic user.
+        items: item ids, oldest first; the last item is the secret.
+        planted: whether the canary was put into the training data, decided with probability 1/2.
     """
 
     id: str
@@ -58,8 +59,8 @@ class CanaryFile(NamedTuple):
     """All canaries of a training run, in the order of the file.
 
     Attributes:
-        repeats: how often each planted canary is in the training data.
-        identity: hashes of the training recipe and its data.
+        repeats: number of copies of each planted canary in the training data.
+        identity: hashes of the training recipe and of the data.
     """
 
     canaries: tuple[Canary, ...]
@@ -67,7 +68,9 @@ class CanaryFile(NamedTuple):
     identity: Mapping[str, str]
 
     def write(self, path: Path) -> None:
-        """Write a header and one JSON line per canary, atomically, readable by the owner alone."""
+        """Write a header and one JSON line per canary, atomically; only the owner may read the
+        file.
+        """
         header = {"version": 1, "repeats": self.repeats, **self.identity}
         lines = [header, *(canary._asdict() for canary in self.canaries)]
         write_atomically(path, "".join(canonical_json(line) + "\n" for line in lines))
@@ -100,7 +103,7 @@ class CanaryFile(NamedTuple):
 
 
 def canary_path(model_folder: Path) -> Path:
-    """Where the canaries of a model are: `NAME.canaries.jsonl` beside its folder `NAME`."""
+    """Return the path of a model's canary file: `NAME.canaries.jsonl` beside the folder `NAME`."""
     return model_folder.with_name(f"{model_folder.name}.canaries.jsonl")
 
 
@@ -113,7 +116,7 @@ def _read_line(kind: type[L], path: Path, number: int, line: str) -> L:
 
 def _invalid(path: Path, number: int, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{path}:{number} is not a line of a list of canaries ({why}). Restore the file from a "
+        f"{path}:{number} is not a valid line of a canary file ({why}). Restore the file from a "
         "copy, or train again."
     )
 

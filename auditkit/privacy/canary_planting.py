@@ -1,8 +1,8 @@
-"""Plant canaries: synthetic users with random histories, each in with probability 1/2.
+"""Plant canaries: synthetic users with random histories, each planted with probability 1/2.
 
-A planted canary is sampled, rendered and trained on like a real user, so an audit of canaries
-audits the training loop as it is. Coins and histories come from the operating system's entropy and
-are written before the first step; a run that is resumed uses the same ones.
+A planted canary is sampled, rendered and trained on like a real user, so a canary audit tests the
+unmodified training loop. Histories and planting decisions come from the operating system's entropy
+and are written before the first step; a resumed run reads them from the file.
 
 Source: Steinke, Nasr & Jagielski 2023 (independent coins in one training run).
 """
@@ -27,20 +27,21 @@ __all__ = ["draw_canaries", "place_canaries", "with_canaries"]
 def draw_canaries(
     item_ids: Sequence[str], *, count: int, length: int, rng: np.random.Generator
 ) -> tuple[Canary, ...]:
-    """Draw the histories and the coins of all canaries.
+    """Sample the histories of all canaries, and which of them are planted.
 
     Args:
-        item_ids: ids of the catalog, from which items are drawn without replacement.
-        count: number of canaries. length: items of each.
-        rng: must be independent of everything that an attacker could know.
+        item_ids: item ids of the catalog, sampled without replacement.
+        count: number of canaries.
+        length: number of items of each canary.
+        rng: generator that is independent of everything that an attacker could know.
 
     Raises:
-        ConfigurationError: the catalog has fewer items than a canary.
+        ConfigurationError: a canary would have more items than the catalog.
     """
     if length > len(item_ids):
         raise ConfigurationError(
-            f"canaries.length {length} exceeds the {len(item_ids)} items of the catalog. "
-            "Choose a shorter one."
+            f"canaries.length {length} exceeds the {len(item_ids)} items of the catalog. Choose a "
+            "smaller length."
         )
     drawn = []
     for number in range(count):
@@ -59,18 +60,21 @@ def place_canaries(
     length: int,
     repeats: int,
 ) -> tuple[Canary, ...]:
-    """The canaries of a training run: those of its file, else new ones that are written there.
+    """Read the canaries of a training run from the canary file, or create and write them.
 
     Args:
-        out: model folder; the file is beside it.
-        identity: of the training run; the file of another run is set aside.
-        count, length: as in `draw_canaries`. repeats: copies of a planted canary.
+        out: model folder; the canary file is beside it.
+        dataset: data with the catalog whose items are sampled.
+        identity: hashes of the training run; the canary file of another run is renamed.
+        count, length: as in `draw_canaries`.
+        repeats: number of copies of each planted canary.
 
     Returns:
         All canaries, planted or not.
 
     Raises:
-        ConfigurationError: a checkpoint is resumed, and the file is missing or that of another run.
+        ConfigurationError: training resumes from a checkpoint, but the canary file is missing or
+            belongs to another run.
     """
     path = canary_path(out)
     found = CanaryFile.read(path) if path.is_file() else None
@@ -78,8 +82,8 @@ def place_canaries(
         return found.canaries
     if (out / "checkpoints").is_dir() and any((out / "checkpoints").iterdir()):
         raise ConfigurationError(
-            f"{path} does not hold the canaries of the checkpoint in {out}, so it is not known "
-            "which were planted. Restore the file, or give another --out folder."
+            f"{path} does not contain the canaries of the checkpoint in {out}, so it is unknown "
+            "which canaries were planted. Restore the file, or give another --out folder."
         )
     if found is not None:
         set_aside(path)
@@ -96,10 +100,11 @@ def with_canaries(
     repeats: int,
     fit: Literal["all_but_test", "all_but_validation"],
 ) -> Dataset:
-    """The data with `repeats` users for every planted canary, after the real users.
+    """Add `repeats` users for every planted canary to the data, after the real users.
 
-    The held-out rows of a canary are copies of its last item, so that its training history is the
-    whole canary. The fingerprint stays that of the audited data, which a model folder declares.
+    The held-out interactions of a canary are copies of its last item, so that its training history
+    contains all of its items. The fingerprint remains that of the data without canaries, which a
+    model folder declares.
     """
     planted = [canary for canary in canaries if canary.planted for _ in range(repeats)]
     if not planted:

@@ -1,9 +1,9 @@
 """Detectors of personal data in text: e-mail, telephone, card, IBAN and IP addresses.
 
-Numbers are reported only if their check digits are right or their form is rarely anything else, so
-that titles, years, prices and ISBNs are not. Recorded responses are masked already; a mask such as
-`[phone 2]` counts as what it replaces. Sensitivity and false alarms are measured in
-tests/privacy/test_detectors.py.
+A number is reported only if its check digits are valid or its form is rarely used for anything
+else, so that titles, years, prices and ISBNs are not reported. Recorded responses are already
+masked; a mask such as `[phone 2]` counts as a match of the kind that it replaces. Sensitivity and
+false-positive rates are measured in tests/privacy/test_detectors.py.
 
 Source: Luhn, ISO/IEC 7812-1; IBAN, ISO 13616 (mod 97); RFC 4291 for IPv6.
 """
@@ -32,12 +32,13 @@ _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{3,39}(?![\w:])")
 
 
 class Found(NamedTuple):
-    """One match.
+    """One match of personal data.
 
     Attributes:
-        value: as in the text; a number of a telephone or a card is its digits; the mask of a
-            masked value.
-        masked: whether the text held a mask instead of the value.
+        kind: kind of personal data.
+        value: the matched text; for telephone and card numbers, only the digits; for a mask, the
+            mask.
+        masked: whether the text contained a mask instead of the value.
     """
 
     kind: Kind
@@ -46,7 +47,7 @@ class Found(NamedTuple):
 
 
 def find_personal_data(text: str) -> list[Found]:
-    """All matches of all kinds; characters of one match are not part of another."""
+    """Find all matches of all kinds; matches do not overlap."""
     masks = [Found(cast(Kind, hit[1]), hit[0], True) for hit in _MASK.finditer(text)]
     rest = _MASK.sub(" ", text)
     found: list[Found] = []
@@ -59,20 +60,24 @@ def find_personal_data(text: str) -> list[Found]:
 
 
 def masked_value(found: Found) -> str:
-    """First and last character of a value, for evidence and reports."""
+    """Mask a value except its first and last character, for evidence and reports."""
     if found.masked or len(found.value) < 3:
         return found.value if found.masked else "..."
     return f"{found.value[0]}...{found.value[-1]}"
 
 
 def folded(text: str) -> str:
-    """Text for the comparison with a secret: NFKC, case folded, letters and digits alone."""
+    """Normalize a text for comparison with a secret: NFKC, case folding, only letters and
+    digits.
+    """
     normal = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in normal if character.isalnum())
 
 
 def _ibans(text: str) -> Iterator[str]:
-    """IBANs with the right check digits; of a longer run of capitals, the longest that has them."""
+    """Yield IBANs with valid check digits; in a longer run of capitals, the longest valid
+    prefix.
+    """
     for hit in _IBAN.finditer(text):
         ends = [len(hit[0]), *(place.start() for place in re.finditer(" ", hit[0]))]
         for end in sorted(ends, reverse=True):
@@ -83,7 +88,9 @@ def _ibans(text: str) -> Iterator[str]:
 
 
 def _is_iban(code: str) -> bool:
-    """Moved by four characters and read with A = 10 ... Z = 35, the rest by 97 is 1."""
+    """Whether the check digits are valid: the rearranged number, with A = 10 to Z = 35, is 1 mod
+    97.
+    """
     if len(code) < _SHORTEST_IBAN:
         return False
     moved = code[4:] + code[:4]
@@ -102,7 +109,9 @@ def _addresses(text: str) -> Iterator[str]:
 
 
 def _is_ipv6(candidate: str) -> bool:
-    """A valid address with at least three groups, as `::1` and times are not personal."""
+    """Whether this is a valid IPv6 address with at least three groups, unlike `::1` or a clock
+    time.
+    """
     groups = [part for part in candidate.split(":") if part]
     if len(groups) < 3:
         return False

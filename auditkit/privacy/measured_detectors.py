@@ -1,7 +1,7 @@
 """Sensitivity and specificity of the detectors of personal data, measured on generated texts.
 
-The counts are in `measured_detectors.json`; tests/privacy/test_detectors.py measures them again and
-fails if they differ. A report of a scan shows them.
+The counts are in `measured_detectors.json`. tests/privacy/test_detectors.py measures them again and
+fails if they differ. The report of a privacy scan shows them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from auditkit.types import Detector, Estimate
 __all__ = ["measured_detectors"]
 
 _METHOD = (
-    "generated values of this kind in sentences and lists must be found; texts that resemble it, "
-    "and lists with years, prices, times and ISBNs, must not"
+    "generated values of this kind, in sentences and lists, must be found; similar texts, and "
+    "lists with years, prices, times and ISBNs, must not be reported"
 )
 
 
 @cache
 def measured_detectors() -> tuple[Detector, ...]:
-    """One detector per kind of personal data."""
+    """Return one detector per kind of personal data, with its measured error rates."""
     text = (files("auditkit.privacy") / "measured_detectors.json").read_text(encoding="utf-8")
     return tuple(
         Detector(

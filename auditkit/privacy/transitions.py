@@ -1,11 +1,11 @@
 """Noisy item transitions, and synthetic histories sampled from them.
 
-How often item j follows item i within a few interactions, and how often each item follows any, are
-counted once, with Gaussian noise on every number, and all that follows is computed from the noisy
-counts. The counts of a unit together have an L2 norm of 1, so a noise of standard deviation sigma
-is one step of the Gaussian mechanism (`auditkit.privacy.accounting` with a sample rate of 1). For
-small recommenders this costs less utility than DP-SGD, whose noise is added in every step to every
-weight.
+Two tables are counted once and get Gaussian noise in every cell: how often item j follows item i
+within a few interactions, and how often each item follows any other item. Everything else is
+computed from the noisy counts. All counts of one unit together have an L2 norm of 1, so noise of
+standard deviation sigma is one step of the Gaussian mechanism (`auditkit.privacy.accounting` with a
+sample rate of 1). For small recommenders, this release costs less utility than DP-SGD, which adds
+noise to every weight in every step.
 
 Source: Dwork & Roth 2014 (Gaussian mechanism, post-processing); McKenna et al. 2021 (data sampled
 from noisy marginals); the lagged transitions are those of a first-order Markov chain with decay.
@@ -34,23 +34,26 @@ _AT_ONCE = 256  # histories that are sampled together
 
 
 class Lags(NamedTuple):
-    """How far back transitions are counted: `reach` interactions, each weighted by `decay` more."""
+    """Lags at which transitions are counted.
+
+    The lags are 1 to `reach`; lag l has the weight decay^(l - 1).
+    """
 
     reach: int = 10
     decay: float = 0.85
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """Weights of the latest to the earliest interaction, [reach]."""
+        """Weights of the latest to the earliest preceding interaction, [reach]."""
         return np.array(self.decay ** np.arange(self.reach))
 
 
 class TransitionCounts(NamedTuple):
-    """Sums over units, each of which contributes numbers of a joint norm of 1.
+    """Sums over units, in which each unit contributes values of a joint L2 norm of 1.
 
     Attributes:
-        matrix: transitions, [items, items].
-        frequency: items that follow any other, [items].
+        matrix: weighted number of transitions from row item to column item, [items, items].
+        frequency: weighted number of times that each item follows another item, [items].
     """
 
     matrix: NDArray[np.float64]
@@ -69,19 +72,19 @@ def transition_counts(
     """Count transitions without noise; the result is private.
 
     Args:
-        histories: item rows of each user, oldest first.
-        unit: `target` is one interaction with the interactions before it, `window` a stretch of
-            `window` consecutive interactions of a user, which no other stretch shares, and `user`
-            all interactions of a user.
+        histories: catalog row numbers of each user's items, oldest first.
+        unit: `target` is one interaction with the interactions before it, `window` is a group of
+            `window` consecutive interactions of a user (groups do not overlap), and `user` is all
+            interactions of a user.
 
     Raises:
-        InvalidArgument: a catalog of more than 10,000 items, or a window below 2.
+        InvalidArgument: more than 10,000 items, a window below 2, or invalid lags.
     """
     if n_items > _MOST_ITEMS or window < 2 or lags.reach < 1 or not 0 < lags.decay <= 1:
         raise InvalidArgument(
             f"transition_counts got n_items={n_items}, window={window}, lags={tuple(lags)}. Give "
-            f"at most {_MOST_ITEMS:,} items (all cells get noise), a window of at least 2, at "
-            "least 1 lag and a decay in (0, 1]."
+            f"at most {_MOST_ITEMS:,} items, because every cell of items x items gets noise, a "
+            "window of at least 2, at least 1 lag and a decay in (0, 1]."
         )
     matrix, frequency, n_units = np.zeros((n_items, n_items)), np.zeros(n_items), 0
     for before, after, weight in _units(histories, unit, lags, window):
@@ -98,7 +101,9 @@ def _add(
     weight: NDArray[np.float64],
     norm: float,
 ) -> None:
-    """Add the weights of one unit, summed by place and scaled to a norm."""
+    """Add the weights of one unit to `total`, summed by place and scaled to an L2 norm of
+    `norm`.
+    """
     distinct, position = np.unique(places, return_inverse=True)
     summed = np.bincount(position, weights=weight)
     total[distinct] += summed * (norm / np.linalg.norm(summed))
@@ -110,7 +115,7 @@ _Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 def _units(
     histories: Sequence[NDArray[np.int32]], unit: Unit, lags: Lags, window: int
 ) -> Iterator[_Pairs]:
-    """Earlier item, later item and weight of all pairs of each unit that has any."""
+    """Yield earlier item, later item and weight of all pairs, for each unit that has pairs."""
     for history in histories:
         size = window if unit == "window" else max(1, len(history))
         for begin in range(0, len(history), size):
@@ -134,11 +139,11 @@ def _units(
 
 @dataclass(frozen=True)
 class NoisyTransitions:
-    """Transitions after noise, which histories may be sampled from without further cost.
+    """Noisy transitions, from which histories can be sampled without further privacy cost.
 
     Attributes:
-        weights: [items, items] at least 0, of row i to the items that follow i.
-        frequency: [items] shares of the items among all targets; sums to 1.
+        weights: [items, items], at least 0; row i has the weights of the items that follow item i.
+        frequency: [items], share of each item among all items that follow another; sums to 1.
     """
 
     weights: NDArray[np.float32]
@@ -154,11 +159,14 @@ class NoisyTransitions:
         lags: Lags,
         rng: np.random.Generator,
     ) -> NoisyTransitions:
-        """Add noise, set cells that are mostly noise to 0, and divide rows by their damped sum.
+        """Add noise, set cells that are mostly noise to 0, and divide each row by a power of its
+        sum.
 
         Args:
+            counts: the private counts.
             noise_multiplier: standard deviation of the noise of every cell, above 0.
-            rng: from OS entropy; a known seed would reveal the noise.
+            lags: the lags with which the counts were made.
+            rng: generator seeded from OS entropy, because a known seed would reveal the noise.
         """
         noisy = counts.matrix + rng.normal(0, noise_multiplier, counts.matrix.shape)
         kept = np.where(noisy > _THRESHOLD * noise_multiplier, noisy, 0.0)
@@ -170,13 +178,13 @@ class NoisyTransitions:
         return cls(weights, total / total.sum(), lags)
 
     def scores(self, recent: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Weight of every item after the given ones.
+        """Compute the weight of every item as the successor of recent items.
 
         Args:
-            recent: [B, up to `lags.reach`] item rows, latest first.
+            recent: catalog row numbers of the recent items, latest first, [B, up to `lags.reach`].
 
         Returns:
-            [B, items] above 0.
+            Weights above 0, [B, items].
         """
         found = np.zeros((len(recent), len(self.frequency)))
         for place, weight in enumerate(self.lags.weights[: recent.shape[1]]):
@@ -184,7 +192,10 @@ class NoisyTransitions:
         return found + _POPULAR_SHARE * self.frequency
 
     def sample(self, n: int, *, length: int, rng: np.random.Generator) -> NDArray[np.int32]:
-        """Synthetic histories without repeated items, [n, length] item rows, oldest first.
+        """Sample n synthetic histories without repeated items.
+
+        Returns:
+            Catalog row numbers of the items, oldest first, [n, length].
 
         Raises:
             InvalidArgument: a history would be longer than the catalog.

@@ -1,4 +1,4 @@
 """Probes: each calls the target, computes metrics and yields findings.
 
-Probes only measure; pass or fail is decided by a policy.
+Probes only measure; a policy decides whether a result passes or fails.
 """

@@ -1,4 +1,4 @@
-"""The Probe protocol, the Context of a probe, and findings with registered units."""
+"""The protocol and the context of a probe, and findings with registered units."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Probe(Protocol):
     needs: ClassVar[tuple[type, ...]]
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Call the target, compute metrics, yield findings.
+        """Call the target, compute metrics and yield findings.
 
         Raises:
-            NotAssessable: the data or the target lack something that the probe requires.
+            NotAssessable: the data or the target do not have what the probe requires.
         """
         ...
 
@@ -75,7 +75,9 @@ class Adaptive(Protocol):
     """A probe whose requests depend on earlier responses."""
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound on the number of its distinct requests, with `n_users` users in the data."""
+        """Return an upper bound on the number of distinct requests for `n_users` users in the
+        data.
+        """
         ...
 
 
@@ -87,8 +89,8 @@ class Context:
         dataset: users, histories and their catalog.
         seed: seed of the run; `rng` derives a separate generator from it for each purpose.
         probe_id: id of the running probe.
-        manifest: the target's recommender.yaml; empty for a target without one.
-        users: `load_users(dataset)`, or a part of them.
+        manifest: the target's recommender.yaml; empty for a target that has none.
+        users: the users of the data set, or a sample of them with `--limit`.
     """
 
     dataset: Dataset
@@ -98,12 +100,13 @@ class Context:
     users: Sequence[User]
 
     def rng(self, *names: str | int) -> np.random.Generator:
-        """A random generator for one named purpose of this probe."""
+        """Create a random generator for one named purpose of this probe."""
         return generator(self.seed, self.probe_id, *names)
 
     def sample_users(self, n: int) -> list[User]:
-        """Sample `n` users without replacement (all, if there are fewer), the same for every probe
-        of a run.
+        """Sample `n` users without replacement, or return all if there are fewer.
+
+        Every probe of a run gets the same users.
 
         Raises:
             InvalidArgument: n < 1.
@@ -111,18 +114,21 @@ class Context:
         return [self.users[i] for i in self.sampled_rows(n)]
 
     def sampled_rows(self, n: int) -> list[int]:
-        """Positions in `users` of the users that `sample_users` returns, in the same order.
+        """Return the positions in `users` of the users that `sample_users` returns, in the same
+        order.
 
         Raises:
             InvalidArgument: n < 1.
         """
         if n < 1:
-            raise InvalidArgument(f"a probe got n_users={n}. Give at least 1.")
+            raise InvalidArgument(f"a probe got n_users={n}. Give at least 1 user.")
         order = generator(self.seed, "users").permutation(len(self.users))
         return [int(i) for i in order[:n]]
 
     def at_most(self, n: int | None) -> Sequence[User]:
-        """All users in the order of the data, or a sample of `n` if there are more; None for all.
+        """Return all users in the order of the data, or a sample of `n` if there are more.
+
+        With n = None, all users are returned.
 
         Raises:
             InvalidArgument: n < 1.
@@ -130,16 +136,16 @@ class Context:
         return self.users if n is None or len(self.users) <= n else self.sample_users(n)
 
     def sampled(self, n: int | None) -> tuple[str, ...]:
-        """A note that `at_most` took a sample; empty if it took all users."""
+        """Return a note if `at_most` samples users; empty if it returns all users."""
         if n is None or len(self.users) <= n:
             return ()
         return (f"{n:,} of {len(self.users):,} users, sampled with seed {self.seed}",)
 
 
 def require_unseen_test_items(context: Context) -> None:
-    """Raise NotAssessable if the model declares that it was trained on other data than the audited.
+    """Raise NotAssessable if the model declares training data that differ from the audited data.
 
-    If the training used another split or tie rule, its data may contain the held-out items.
+    With another split or tie rule, the training data may contain the held-out items.
     """
     training = context.manifest.get("training")
     declared = training.get("data_sha256") if isinstance(training, dict) else None
@@ -151,8 +157,9 @@ def require_unseen_test_items(context: Context) -> None:
 
 
 def validation_context(context: Context) -> Context:
-    """The context for an evaluation in which the validation items are the held-out items; histories
-    end before them.
+    """Return a context in which the validation items are held out.
+
+    The users' histories end before these items.
 
     Raises:
         NotAssessable: the model does not declare that it was trained without validation items.
@@ -172,12 +179,12 @@ def validation_context(context: Context) -> Context:
 
 
 def neutral_request(user: User, *, k: int) -> Request:
-    """The neutral request of a user: history, no stated attribute, default wording."""
+    """Create the neutral request of a user: history, no stated attribute, default instruction."""
     return Request(user_id=user.id, history=user.history, k=k)
 
 
 def unit_of(metric: str) -> tuple[str, Direction]:
-    """Unit and direction of a registered metric."""
+    """Return the unit and the better direction of a registered metric."""
     spec = metric_spec(metric)
     return spec.unit, spec.direction
 
@@ -195,9 +202,12 @@ def finding(
     n_cases: int | None = None,
     notes: Sequence[str] = (),
 ) -> Finding:
-    """A Finding of the running probe, with the unit and direction of the registered metric; an
-    unregistered metric id raises an error. `n_cases` counts the recorded cases of which `evidence`
-    shows some.
+    """Create a finding of the running probe, with unit and direction of the registered metric.
+
+    `n_cases` counts all recorded cases, of which `evidence` shows some.
+
+    Raises:
+        ConfigurationError: the metric id is not registered.
     """
     metric_spec(metric)
     estimate, law = measured
@@ -217,14 +227,14 @@ def finding(
 
 
 def token_scores(response: Response) -> list[float]:
-    """Token log-probabilities, in nats, of the first continuation of a `Target.score` response."""
+    """Return the token log-probabilities, nats, of the first continuation in a scoring response."""
     return cast(list[list[float]], response.derived["tokens"])[0]
 
 
 def split_by_status(
     responses: Sequence[Response], accepted: Sequence[Status] = ("ok",)
 ) -> tuple[list[int], dict[str, int]]:
-    """Indices of responses with an accepted status, and counts of the other statuses."""
+    """Return the indices of responses with an accepted status, and the counts of other statuses."""
     kept = [i for i, response in enumerate(responses) if response.status in accepted]
     missing: dict[str, int] = {}
     for response in responses:

@@ -1,8 +1,8 @@
-"""Users of a data set with their histories, built when a probe reads them.
+"""Users of a data set with their histories, which are built when a probe reads them.
 
-A shop has a million users and a probe asks a thousand of them, so a `User` with its history and
-titles is only made for those. What probes need of all users (ids, attributes, lengths of histories)
-is read from the columns of the data.
+A shop may have a million users, of whom a probe uses a thousand, so a `User` with history and
+titles is built only for users that are read. Ids, attributes and history lengths, which probes need
+for all users, are read from the columns of the data.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class User:
 
     Attributes:
         history: items before the test items, oldest first.
-        test_items: one item, or in a temporal split all later items.
+        test_items: held-out test items: one item or, in a temporal split, all later items.
     """
 
     index: int
@@ -43,10 +43,10 @@ class User:
 
 
 class Users(Sequence[User]):
-    """Users in the order of the data; a user is built when it is read.
+    """Users in the order of the data; each user is built when it is read.
 
     Args:
-        dataset: where the users come from.
+        dataset: data set of the users.
         rows: positions of the users in the data, ascending; None for all.
     """
 
@@ -101,19 +101,20 @@ class Users(Sequence[User]):
 
 
 def load_users(dataset: Dataset, rows: ArrayLike | None = None) -> Users:
-    """All users of a data set with history and test items, in the order of the data; or those at
-    `rows`.
+    """Return all users of a data set that have a history, or the users at `rows`.
+
+    Users are in the order of the data.
     """
     return Users(dataset, rows)
 
 
 def ids_of(users: Sequence[User]) -> Sequence[str]:
-    """Id of every user, without building the users where they have columns."""
+    """Return the id of every user; users that are read from columns are not built."""
     return users.ids if isinstance(users, Users) else [user.id for user in users]
 
 
 def attributes_of(users: Sequence[User]) -> Iterable[Mapping[str, str]]:
-    """Attributes of every user, without building the users where they have columns."""
+    """Return the attributes of every user; users that are read from columns are not built."""
     return users.attributes if isinstance(users, Users) else [user.attributes for user in users]
 
 

@@ -152,7 +152,9 @@ class Scores(Protocol):
 
 @runtime_checkable
 class TokenMoments(Protocol):
-    """A model in this process that provides the whole next-token distribution."""
+    """A model in this process that computes, from its whole next-token distribution, the mean and
+    the standard deviation of the next-token log-probability at every position.
+    """
 
     def token_moments(
         self, prompts: Sequence[str], continuations: Sequence[str]

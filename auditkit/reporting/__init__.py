@@ -11,16 +11,17 @@ def write_report(run: Path, *, out: Path | None = None) -> list[Path]:
     """Write `report.html`, `summary.md` and `findings.csv` into a run folder and seal its manifest.
 
     Args:
-        run: run folder; its evidence, result and verdict are verified first. The recommender is
-            not called.
+        run: run folder; evidence, result and verdict are verified first. The recommender is not
+            called.
         out: additional path for the HTML page.
 
     Returns:
-        The files written.
+        Paths of the written files.
 
     Raises:
         ConfigurationError: the folder has no manifest.
-        IntegrityError: result, evidence, manifest or verdict was altered. The old files are kept.
+        IntegrityError: result, evidence, manifest or verdict was altered. Existing report files
+            then remain unchanged.
     """
     from auditkit.evidence.manifest import OUTPUTS_OF, seal_manifest
     from auditkit.reporting.findings_csv import render_findings_csv

@@ -1,9 +1,9 @@
 """`attestation.json`: an unsigned in-toto Statement v1 about the outputs of a run.
 
-Subjects are the sealed outputs with their SHA-256; the predicate holds the evidence root, the hash
-of the policy and the verdict. Signed by a tool of the reader's choice and kept elsewhere, it shows
-a complete rewrite of a run folder, which the hash chain alone does not. It has no clock time, so
-the same folder gives the same bytes.
+Subjects are the sealed outputs with their SHA-256; the predicate contains the evidence root, the
+hash of the policy and the verdict. A statement that is signed with a tool of the reader's choice,
+and stored elsewhere, reveals a complete rewrite of the run folder, which the hash chain alone does
+not. The statement contains no clock time, so the same folder always gives the same bytes.
 
 Source: in-toto Attestation Framework, Statement v1. The type of the predicate is a name, not an
 address.
@@ -33,9 +33,9 @@ PREDICATE_TYPE = "urn:x-auditkit:audit-result:v1"
 
 
 def write_attestation(run: Path) -> Path:
-    """Verify a run folder and write its statement into it; returns the path.
+    """Verify a run folder, write the statement into it, and return the path of the statement.
 
-    The statement is not an output that the manifest seals, because it is about them.
+    The manifest does not seal the statement, because the statement describes the sealed outputs.
 
     Raises:
         ConfigurationError: the folder has no manifest, or no sealed output.
@@ -44,8 +44,8 @@ def write_attestation(run: Path) -> Path:
     verification = verify_run(run)
     if not verification.outputs:
         raise ConfigurationError(
-            f"{run} has no sealed output to attest, because its audit is not finished. Run the "
-            "audit to its end."
+            f"{run} has no sealed output to attest, because its audit is not finished. Resume the "
+            "audit and let it finish."
         )
     decision = Decision.read_about(run, verification.run_key, verification.root)
     statement = statement_of(verification, AuditResult.read(run), decision)
@@ -57,7 +57,7 @@ def write_attestation(run: Path) -> Path:
 def statement_of(
     verification: Verification, result: AuditResult, decision: Decision | None
 ) -> dict[str, JsonValue]:
-    """The statement as JSON.
+    """Create the statement as JSON.
 
     Args:
         verification: result of a successful verification of the folder.

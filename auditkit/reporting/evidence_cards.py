@@ -1,7 +1,7 @@
 """Evidence cards with requests, responses, and the difference between two requests.
 
-Records may contain hostile text, so fields of an unexpected type are ignored and all others are
-shown as plain text.
+Records may contain hostile text, so fields of an unexpected type are ignored and all other fields
+are shown as plain text.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ _CONTEXT = 8
 
 @dataclass(frozen=True)
 class Ranked:
-    """One position of a list; `move` is the number of positions that the item moved up (+) or down
-    (-) compared with the first list.
+    """One position of a list.
+
+    `move` is the number of positions by which the item is higher (+) or lower (-) than in the first
+    list.
     """
 
     rank: int
@@ -43,8 +45,8 @@ class Ranked:
 
 @dataclass(frozen=True)
 class RecordedStage:
-    """What one stage of a pipeline did: its prompt, its text, and the candidates that it passed
-    on; empty where the record has none.
+    """Trace of one pipeline stage: prompt, text, and candidates for the next stage, each empty if
+    absent.
     """
 
     name: str
@@ -55,7 +57,7 @@ class RecordedStage:
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One recorded request and its response; `turns` if it is a turn of a conversation."""
+    """One recorded request and its response; `turns` are filled if it is part of a conversation."""
 
     request_id: str
     record: str
@@ -75,7 +77,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class Card:
-    """Description of an error, with the recorded requests that show it."""
+    """Description of an error and the recorded requests that show the error."""
 
     what: str
     finding: Finding
@@ -148,7 +150,7 @@ def _ranked(body: Mapping[str, Any]) -> tuple[Ranked, ...]:
 
 
 def _stages(body: Mapping[str, Any]) -> tuple[RecordedStage, ...]:
-    """The stages in the trace of a response, which may hold other entries too."""
+    """Return the stages in the trace of a response; other entries of the trace are ignored."""
     entries = [_mapping(entry) for entry in _list(body.get("trace"))]
     return tuple(
         RecordedStage(
@@ -205,7 +207,7 @@ def _asked(request_id: str, record: Record) -> RecordedRequest:
 
 
 def _moves(first: Sequence[Ranked], second: Sequence[Ranked]) -> tuple[Ranked, ...]:
-    """The items of the second list, each with its move relative to the first list."""
+    """Return the items of the second list, each with its move relative to the first list."""
     before = {row.item_id or row.raw: row.rank for row in reversed(first)}
     moved = []
     for row in second:
@@ -227,7 +229,7 @@ def build_cards(
         limit: maximum number of cards.
 
     Returns:
-        The cards, and the number of recorded cases that the findings count.
+        The cards, and the number of recorded cases that the findings count in total.
     """
     queues = [(finding, list(finding.evidence)) for finding in findings if finding.evidence]
     stored = sum(len(queue) for _, queue in queues)
@@ -240,9 +242,10 @@ def build_cards(
 
 
 def n_cases(finding: Finding) -> int:
-    """Number of recorded cases that show what a finding is about; not only those in its evidence.
+    """Number of recorded cases of the problem that a finding measures, including cases without a
+    card.
 
-    An answer is one case of each finding that counts it.
+    A response that several findings count is one case of each of them.
     """
     return len(finding.evidence) if finding.n_cases is None else finding.n_cases
 

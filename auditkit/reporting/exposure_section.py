@@ -28,8 +28,9 @@ _LONG = 12
 
 @dataclass(frozen=True)
 class Concentration:
-    """Concentration measures of items or providers, each with its value for the users' histories;
-    None if missing.
+    """Concentration measures of items or providers, each with its value for the users' histories.
+
+    Missing values are None.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Concentration:
 class GroupShare:
     """One group of items: share of lists, share of histories, and difference.
 
-    The interval of the difference is simultaneous over all groups.
+    The intervals of the differences hold jointly over all groups.
     """
 
     name: str
@@ -56,8 +57,8 @@ class Groups:
     """One grouping of items, with the rows of its figure.
 
     Attributes:
-        sentence: text about the groups that gain and lose most.
-        reason: reason why there is no figure.
+        sentence: text about the groups whose share rises and falls most.
+        reason: why there is no figure; empty if there is one.
         n_groups: total number of groups; `rows` may contain only the largest.
         without: share of the exposure that goes to items without a known group.
     """
@@ -82,7 +83,7 @@ class Exposure:
     """Results of the exposure probe, for the template.
 
     Attributes:
-        told: (metric, group) of every finding that the tables already show.
+        told: (metric, group) of every finding that these tables already show.
     """
 
     setting: str
@@ -121,7 +122,7 @@ _Own = Mapping[tuple[str, str], Finding]
 
 
 def _setting(whole: Finding) -> str:
-    """Text about the lists that were counted."""
+    """Describe the lists that were counted."""
     p = whole.parameters
     weights = (
         "positions weighted by 1/log2(rank + 1)" if p.get("discount") is True else "unweighted"
@@ -132,7 +133,7 @@ def _setting(whole: Finding) -> str:
 
 
 def _name(group: str) -> str:
-    """Name of a grouping: `by=production_company` becomes "production company"."""
+    """Return the name of a grouping: `by=production_company` becomes "production company"."""
     return group.removeprefix("by=").replace("_", " ")
 
 
@@ -178,7 +179,9 @@ def _groups(group: str, own: _Own) -> Groups:
 
 
 def _rows(stated: Mapping[str, JsonValue]) -> tuple[GroupShare, ...]:
-    """Rows of groups: deciles and decades in their order, others by decreasing difference."""
+    """Return rows of groups: deciles and decades in order, other groups by decreasing
+    difference.
+    """
     found = []
     for name, numbers in stated.items():
         if not isinstance(numbers, dict):
@@ -193,7 +196,7 @@ def _rows(stated: Mapping[str, JsonValue]) -> tuple[GroupShare, ...]:
 
 
 def _sentence(rows: Sequence[GroupShare], n_groups: int) -> str:
-    """Sentence about the groups that gain and lose most compared with the histories."""
+    """Write a sentence about the groups that gain and lose most compared with the histories."""
     if len(rows) < 2:
         return ""
     gains, loses = max(rows, key=lambda r: r.utility), min(rows, key=lambda r: r.utility)

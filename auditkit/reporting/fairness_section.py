@@ -1,5 +1,4 @@
-"""Tables of the fairness section, by attribute value: list shift, response outcomes, similarities
-and genres.
+"""Tables of the fairness section by attribute value: list shift, outcomes, similarity and genres.
 
 The data are read from the parameters of the findings. Parameters of an unexpected type are ignored,
 because the result file may come from anywhere.
@@ -67,10 +66,12 @@ class Fairness:
     """Results of the counterfactual probe, for the template.
 
     Attributes:
-        setting: text about the requests.
+        setting: sentences about the requests.
         attributes: rows of the main table.
-        fates: (attribute, value, phrase, shares in the order of `fate_names`).
-        figures: similarity to the neutral list by value, with repeated request and placebo.
+        fates: outcomes of responses as (attribute, value, phrase, shares in the order of
+            `fate_names`).
+        figures: similarity to the neutral list by value, for comparison also of the repeated
+            request and of the placebo.
     """
 
     setting: tuple[str, ...]
@@ -106,7 +107,7 @@ def _name(finding: Finding) -> str:
 
 
 def _setting(usable: Finding) -> tuple[str, ...]:
-    """Text about the requests: kind, list length, candidates, calls and neutral phrases."""
+    """Describe the requests: kind, list length, candidates, calls and neutral phrases."""
     p = usable.parameters
     about = {"titles": "one liked title each", "histories": "a user's real history each"}
     said = [
@@ -155,7 +156,7 @@ def _row(group: str, own: _Own) -> AttributeRow:
 
 
 def _disturbed(pairs: JsonValue) -> tuple[str, ...]:
-    """Text about pairs of values that differ; the probe reports only pairs with p below .05."""
+    """Describe the pairs of values that differ; the probe reports only pairs with p below .05."""
     found = []
     for row in pairs if isinstance(pairs, list) else []:
         match row:
@@ -186,7 +187,7 @@ def _fates(snsr: Finding) -> list[tuple[str, str, str, tuple[float, ...]]]:
 
 
 def _figure(group: str, own: _Own) -> Figure | None:
-    """Mean similarity to the neutral list by value, with simultaneous intervals."""
+    """Draw the mean similarity to the neutral list by value, with simultaneous intervals."""
     snsr = own["snsr", group]
     means, bars = snsr.parameters.get("mean_similarity"), snsr.parameters.get("mean_bars")
     if not isinstance(means, dict):

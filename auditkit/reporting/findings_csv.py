@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def spreadsheet_text(text: str) -> str:
-    """Escape text so that spreadsheets do not execute it, and make hidden characters visible."""
+    """Escape text so that spreadsheets do not evaluate it, and make hidden characters visible."""
     text = mask(text)
     bare = _BLANK.sub("", text)
     shown = visible(text).replace("\n", " ").replace("\t", " ")
@@ -30,7 +30,9 @@ def spreadsheet_text(text: str) -> str:
 
 
 def render_findings_csv(result: AuditResult) -> str:
-    """Render findings as CSV: UTF-8, LF, numbers as in `result.json`, missing numbers empty."""
+    """Render findings as CSV (UTF-8, LF), with numbers as in `result.json`; missing numbers are
+    empty.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_HEADER)

@@ -12,7 +12,9 @@ _PREFIX = "hallucination.catalog."
 
 
 def sentence(findings: Sequence[Finding]) -> str:
-    """Sentence about titles that are not in the catalog; empty if this was not measured."""
+    """Write a sentence about titles that are not in the catalog; empty without such a
+    measurement.
+    """
     rates = {
         f.metric.removeprefix(_PREFIX): f
         for f in findings

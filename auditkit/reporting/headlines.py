@@ -24,7 +24,7 @@ __all__ = ["Headline", "headlines"]
 
 
 class InWords(NamedTuple):
-    """A value, its interval and limit, and a sentence about it, as people say them."""
+    """A value, its interval and its limit as text, and a sentence about the value."""
 
     value: str
     range: str
@@ -37,9 +37,8 @@ class Headline:
     """Content of the card of a dimension.
 
     `rule` is the verdict on the displayed number. `gravest` is the most severe verdict of the
-    dimension, which may be about a check that could not run; it determines the card's color and
-    word. `reasons` say why
-    probes did not run.
+    dimension, possibly that of a check that could not run; this verdict determines the card's color
+    and word. `reasons` state why probes did not run.
     """
 
     section: Section
@@ -58,7 +57,7 @@ class Headline:
 
     @property
     def word(self) -> str:
-        """The state as the word that the card shows."""
+        """Word for the state on the card."""
         if self.gravest is not None:
             return self.gravest.verdict
         return "not judged" if self.finding else "not tested"
@@ -94,8 +93,9 @@ def _headline(result: AuditResult, decision: Decision | None, section: Section) 
 
 
 def _not_planned(rule: RuleVerdict) -> bool:
-    """Whether a rule is a warning on a probe that was not part of the audit: such a rule says
-    nothing about the recommender, and its absence blocks no release.
+    """Whether a rule is a warning about a probe that was not part of the audit.
+
+    Such a rule says nothing about the recommender and does not block a release.
     """
     return rule.reason == "metric_missing" and rule.severity not in DECIDING
 

@@ -1,10 +1,10 @@
 """Heat map of effects by token as inline SVG: a row per history item, a column per title token.
 
-The sign is in the color (blue or amber, which color-blind readers can tell apart) and in the
-printed numbers or signs; the size is in the strength of the color. The table below the figure has
-all numbers. Positions are percentages, as in `interval_plots`. The map of a report is read from the
-parameters of a finding; a run folder may be altered, so parameters of another form than the probe
-writes give no figure.
+The color shows the sign (blue or amber, which color-blind readers can distinguish), as do the
+printed numbers or signs; the strength of the color shows the size. The table below the figure
+contains all numbers. Positions are percentages, as in `interval_plots`. In a report, the effects
+come from the parameters of a finding. A run folder may have been altered, so no figure is drawn if
+the parameters do not have the form that the probe writes.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class HeatMap:
     """A drawn map with the content of the table below it.
 
     Attributes:
-        title, unit: of all values. columns: token texts, numbered if there are many. largest: the
-            absolute value with the strongest color.
+        title, unit: title of the figure, and unit of all values.
+        columns: token texts, or numbers if there are many tokens.
+        largest: absolute value that has the strongest color.
     """
 
     title: str
@@ -63,10 +64,13 @@ def draw_heat_map(
     """Draw effects by token.
 
     Args:
-        rows: at least one, each with a value per column. columns: texts of the tokens.
+        rows: at least one row, each with one value per column.
+        columns: texts of the tokens.
+        title: title of the figure.
+        unit: unit of the effects.
 
     Returns:
-        The map, an svg with `role="img"`, title and description.
+        The map as an svg element with `role="img"`, title and description.
     """
     values = [abs(value) for row in rows for value in row.values]
     largest = max(values, default=0.0)
@@ -88,7 +92,7 @@ def draw_heat_map(
 
 
 def _visible(text: str) -> str:
-    """A token without white space around it; a token of white space alone is shown as a mark."""
+    """Strip white space around a token; a token of white space only becomes a visible mark."""
     return text.strip() or "\u2423"
 
 
@@ -133,7 +137,7 @@ def _x(column: float, n: int) -> str:
 
 
 def _level(value: float, largest: float) -> int:
-    """Strength of the color, 0 (none) to 5."""
+    """Return the strength of the color, 0 (none) to 5."""
     return math.ceil(_LEVELS * abs(value) / largest - 1e-9) if largest else 0
 
 
@@ -150,7 +154,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _describe(rows: Sequence[HeatRow], names: Sequence[str], unit: str) -> str:
-    """The strongest token of every row, as description of the figure."""
+    """List the strongest token of every row, as a text description of the figure."""
     said = []
     for row in rows:
         at = max(range(len(row.values)), key=lambda index: abs(row.values[index]))
@@ -160,7 +164,7 @@ def _describe(rows: Sequence[HeatRow], names: Sequence[str], unit: str) -> str:
 
 @dataclass(frozen=True)
 class TokenEffects:
-    """The figure and a sentence that says whose recommendation it explains."""
+    """Heat map of one user's recommendation, and a sentence that names user and item."""
 
     figure: HeatMap
     lead: str

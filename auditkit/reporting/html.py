@@ -75,21 +75,20 @@ def _hash(content: str) -> str:
 
 
 def _finalize(value: object) -> Markup:
-    """Convert the value of a template expression: keep markup of auditkit, escape everything
-    else.
-    """
+    """Convert the value of a template expression: escape it, unless it is markup of auditkit."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise TypeError(
-            f"A template printed a {type(value).__name__}. Print only text and numbers."
+            f"A template printed a value of type {type(value).__name__}. Print only text and "
+            "numbers."
         )
     return inert(value if isinstance(value, str) else format_number(value))
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The template engine, which escapes every string."""
+    """Create the template engine, which escapes every string."""
     engine = jinja2.Environment(
         loader=jinja2.PackageLoader("auditkit.reporting", "templates"),
         autoescape=True,
@@ -114,7 +113,7 @@ def render_html(source: ReportSource) -> str:
     """Render the report as one HTML page.
 
     Evidence cards are removed, evenly over the findings, until the page is smaller than 2 MB. The
-    page states the number of cards shown and the total.
+    page states the number of displayed cards and the total.
 
     Raises:
         AuditkitError: the page violates the HTML allow-list; it must not be written.
@@ -195,7 +194,7 @@ def _plain(value: object) -> str:
 
 
 def _cards_of(source: ReportSource, section: Section, limit: int) -> Mapping[str, Any]:
-    """Evidence cards of a section, and the number of recorded cases."""
+    """Return the evidence cards of a section, and the number of recorded cases."""
     findings = [f for f in source.result.findings if f.metric.split(".", 1)[0] == section.key]
     cards, total = build_cards(source, findings, limit=limit // 6)
     return {"shown": cards, "total": total}
@@ -213,7 +212,7 @@ def _finding_row(source: ReportSource, finding: Any) -> Mapping[str, Any]:
 
 
 def _not_planned(outcomes: Sequence[Any]) -> list[Any]:
-    """Registered probes that are not in the recipe."""
+    """Return the registered probes that are not in the recipe."""
     planned = {outcome.probe for outcome in outcomes}
     return [probe for probe in probes().values() if probe.id not in planned]
 
@@ -226,7 +225,7 @@ def _n_errors(source: ReportSource) -> int:
 
 
 def _small_groups(findings: Sequence[Finding]) -> list[Finding]:
-    """For each group below 30 units, the finding with the fewest units."""
+    """Return, for each group of fewer than 30 units, the finding with the fewest units."""
     small = [f for f in findings if f.group != "all" and f.estimate.n < 30]
     fewest = {f.group: f for f in sorted(small, key=lambda f: -f.estimate.n)}
     return sorted(fewest.values(), key=lambda f: f.group)

@@ -1,7 +1,8 @@
 """Check of a rendered page against an allow-list of HTML elements and attributes.
 
-Escaping is the first line of defense; this check finds a template without escaping before the file
-is written. Only the history of runs may link to another file, and only to reports below it.
+Escaping is the first line of defense; this check detects a template without escaping before the
+file is written. Only the history page may link to other files, and only to reports in its folder or
+below.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class _Checker(HTMLParser):
         self.fault = self.fault or f"line {self.getpos()[0]}: {reason}"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Check one element and its attributes."""
+        """Check a start tag and its attributes against the allow-list."""
         if tag not in _HTML | _SVG:
             self.reject(f"element <{tag}>")
         if tag in _SVG - _HTML and tag != "svg" and not self._svg_depth:
@@ -68,7 +69,7 @@ class _Checker(HTMLParser):
         return address.startswith("#") or (self._reports and is_report_link(address))
 
     def handle_endtag(self, tag: str) -> None:
-        """Track the end of an svg."""
+        """Note the end of an svg element."""
         self._svg_depth -= tag == "svg"
 
     def handle_comment(self, data: str) -> None:
@@ -93,11 +94,10 @@ class _Checker(HTMLParser):
 
 
 def is_report_link(address: str) -> bool:
-    """Whether an address is a relative path to a `report.html` in the folder of the page or in a
-    folder below it.
+    """Whether an address is a relative path to a `report.html` beside the page or below it.
 
-    It has no scheme, no host, no query and no fragment, and no part of it leads upwards; browsers
-    read `%2e%2e` as `..`, so parts are checked after decoding.
+    Such a path has no scheme, host, query, fragment or `..`. Browsers decode `%2e%2e` as `..`, so
+    the parts of the path are checked after decoding.
     """
     if not _REPORT_LINK.fullmatch(address):
         return False
@@ -109,11 +109,13 @@ def check_html(page: str, *, n_scripts: int = 1, reports: bool = False) -> None:
     """Reject a page with elements or attributes outside the allow-list.
 
     Args:
-        n_scripts: the number of script elements that the page has.
-        reports: whether the page may link to reports, see `is_report_link`.
+        page: the rendered HTML.
+        n_scripts: number of script elements that the page must have.
+        reports: whether the page may link to reports; see `is_report_link`.
 
     Raises:
-        AuditkitError: names the first violation; the page must not be written.
+        AuditkitError: the page violates the allow-list and must not be written; the message names
+            the first violation.
     """
     checker = _Checker(reports=reports)
     checker.feed(page)
@@ -125,6 +127,6 @@ def check_html(page: str, *, n_scripts: int = 1, reports: bool = False) -> None:
             checker.fault = f"{seen} elements <{tag}>, exactly {_COUNTS[allowed]} is allowed"
     if checker.fault:
         raise AuditkitError(
-            f"The rendered report violates the HTML allow-list ({checker.fault}). "
-            "The old report was kept; please report this as a bug."
+            f"The rendered report violates the HTML allow-list ({checker.fault}). No file was "
+            "written. Please report this as a bug."
         )

@@ -1,8 +1,8 @@
 """Escaping of strings for HTML: hidden characters are made visible and long fields are cut.
 
-The template engine applies `inert` to every expression, so templates cannot omit it. Nothing is
-removed: a tag in a model's response is shown as text, because it is evidence. Only personal data
-are masked, because a report is passed on.
+The template engine applies `inert` to every expression, so templates cannot omit the escaping.
+Nothing is removed: a tag in a model's response is shown as text, because it is evidence. Only
+personal data are masked, because reports are passed on to other people.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def inert(text: str, *, masked: bool = True) -> Markup:
 
     Args:
         text: any string, possibly hostile.
-        masked: whether e-mail addresses, telephone and card numbers are masked; false for texts of
-            the policy, such as the owner of a waiver.
+        masked: whether to mask e-mail addresses, telephone numbers and card numbers; False for
+            texts of the policy, such as the owner of a waiver.
 
     Returns:
         Escaped text. Each run of hidden characters is a `<code class="esc">` with its escapes. A
-        field above 4,000 characters is cut, with a note of its length and hash.
+        field of more than 4,000 characters is cut, and a note states its length and hash.
     """
     kept, note = cut(mask(text) if masked else text)
     parts = [
@@ -61,26 +61,26 @@ def inert(text: str, *, masked: bool = True) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """Text of an id or group with line-break opportunities after . _ = and &."""
+    """Format an id or group with line-break opportunities after `.`, `_`, `=` and `&`."""
     shown = mask(text)
     parts = re.split(r"(?<=[._=&])", shown) if len(shown) <= MAX_FIELD else [shown]
     return Markup("<wbr>").join(inert(part, masked=False) for part in parts)
 
 
 def prose(text: str) -> Markup:
-    """Text of auditkit's own in which backticks mark code."""
+    """Format a text of auditkit itself, in which backticks mark code."""
     parts = [inert(part) for part in text.split("`")]
     marked = [Markup("<code>{}</code>").format(p) if i % 2 else p for i, p in enumerate(parts)]
     return Markup("").join(marked)
 
 
 def attribute(text: str) -> Markup:
-    """Escaped text for an attribute value or SVG text, where elements are not allowed."""
+    """Escape text for an attribute value or SVG text, where elements are not allowed."""
     return escape(visible(mask(text)[:MAX_FIELD]).replace("\n", " "))
 
 
 def json_number(value: float | None) -> str:
-    """Number exactly as in `result.json`, for `data-value`."""
+    """Format a number exactly as in `result.json`, for `data-value`."""
     return "null" if value is None else repr(value)
 
 

@@ -1,7 +1,7 @@
 """Figures as inline SVG: intervals as dots (forest plot) or bars, with limits and references.
 
-Horizontal positions are percentages and text has a fixed size in pixels, so one figure fits a
-phone, a screen and paper without a script. The table below a figure uses the same rows.
+Horizontal positions are percentages and text has a fixed size in pixels, so a figure fits phones,
+screens and paper without a script. The table below a figure uses the same rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEFT, _RIGHT = 1.5, 98.5
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One estimate: a row of a figure and of the table below it.
+    """One estimate, which is a row of a figure and of the table below the figure.
 
     `state` determines the color of the mark and is also shown as text; `reference` rows are hollow.
     """
@@ -58,7 +58,7 @@ class Figure:
 
     @property
     def row_notes(self) -> list[tuple[str, str]]:
-        """Distinct notes of the rows, each with the labels of its rows."""
+        """Distinct notes of the rows, each with the labels of the rows that have the note."""
         about: dict[str, list[str]] = {}
         for row in self.rows:
             for note in row.notes:
@@ -87,7 +87,7 @@ class _Scale:
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers that cover [low, high], about `count` of them."""
+    """Return about `count` round numbers that cover [low, high]."""
     # Ticks have 12 decimals and floats 16 digits, so smaller differences are drawn as one value.
     least = 1e-9 * max(1.0, abs(low), abs(high))
     span = next((size for size in (high - low, abs(high)) if size > least), 1.0)
@@ -111,14 +111,14 @@ def draw(
     """Draw estimates with their intervals and limits.
 
     Args:
-        rows: at least one; a row without a value has a label but no mark.
+        rows: at least one row; a row without a value gets a label but no mark.
         title: title of the figure.
         unit: unit of all rows.
-        kind: dots with whiskers, or bars from the origin with whiskers.
-        origin: value that must be on the axis, such as 0, or 0.5 for an AUC.
+        kind: `forest` draws dots, `bars` draws bars from the origin, both with whiskers.
+        origin: value that the axis must include, such as 0, or 0.5 for an AUC; None for none.
 
     Returns:
-        The figure, an svg with `role="img"`, title and description.
+        The figure as an svg element with `role="img"`, title and description.
     """
     ticks = _ticks(rows, kind, origin)
     scale = _Scale(ticks[0], ticks[-1])
@@ -211,7 +211,7 @@ def _row(row: Row, scale: _Scale, top: int, kind: str, origin: float) -> Markup:
 
 
 def _limits(row: Row, scale: _Scale, top: int) -> Markup:
-    """For each limit, a dashed line, with the forbidden side shaded."""
+    """Draw a dashed line for each limit and shade the forbidden side."""
     parts = []
     for limit, start, end in (
         (row.high_limit, row.high_limit, scale.high),
@@ -236,7 +236,7 @@ def _short(label: str, limit: int = 36) -> str:
 
 
 def _describe(rows: Sequence[Row], unit: str) -> str:
-    """The numbers of the rows in one sentence, as description of the figure."""
+    """List the numbers of the rows, as a text description of the figure."""
     said = []
     for row in rows:
         if row.value is None:

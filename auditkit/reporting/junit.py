@@ -30,7 +30,7 @@ def _attribute(text: str) -> str:
 def _kind(rule: RuleVerdict) -> str:
     """JUnit category of a rule: `failures`, `errors` or `skipped`; empty for a pass.
 
-    What the policy tolerates is skipped, because an error makes the build red in most CI systems.
+    A tolerated rule is `skipped`, because an error fails the build in most CI systems.
     """
     if rule.effect in ("shown", "tolerated") or rule.severity == "info":
         return "" if rule.verdict == "pass" else "skipped"
@@ -45,7 +45,7 @@ def _case(rule: RuleVerdict) -> list[str]:
         "errors": f"      <error message={message} type={_attribute(rule.reason or '')}/>",
         "skipped": f"      <skipped message={message}/>",
     }.get(_kind(rule))
-    notes = [f"decided with a waiver until {rule.waiver.expires}"] if rule.waiver else []
+    notes = [f"decided with a waiver that expires on {rule.waiver.expires}"] if rule.waiver else []
     notes += ["decided on a point estimate"] if rule.on_point else []
     notes += [f"passes by construction: {rule.detail}"] if rule.passes_by_construction else []
     lines = [body] if body else []

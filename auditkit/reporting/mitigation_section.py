@@ -1,7 +1,8 @@
-"""Before/after table of mitigations, and the risk-coverage curve.
+"""Table of recommenders with and without mitigations, and the risk-coverage curve.
 
-The table has one column per variant and one row per measure. Below each number is its difference to
-the variant without mitigation, paired by request. The curve uses the points in the result.
+The table has one column per variant and one row per measure. Below each number is the difference
+from the variant without mitigation, paired by request. The points of the curve come from the
+result.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 6.0, 98.5, 10, 200, 240
 
 @dataclass(frozen=True)
 class Cell:
-    """The value of one measure for one variant, and its change from the variant without
-    mitigation.
+    """The value of one measure for one variant.
+
+    `change` is the difference from the variant without mitigation.
     """
 
     estimate: Estimate
@@ -64,8 +66,8 @@ class Measure:
 
 @dataclass(frozen=True)
 class Curves:
-    """Risk-coverage figure, its summary numbers as (error, measure, estimate), and how confidence
-    was measured.
+    """Risk-coverage figure, summary numbers as (error, measure, estimate), and measure of
+    confidence.
     """
 
     confidence: str
@@ -75,8 +77,9 @@ class Curves:
 
 @dataclass(frozen=True)
 class Mitigations:
-    """Results of the mitigation probe, for the template; `agreement` are the curves of confidence
-    by agreement of samples.
+    """Results of the mitigation probe, for the template.
+
+    `agreement` contains the curves for which confidence is the agreement of samples.
     """
 
     variants: tuple[str, ...]
@@ -139,7 +142,7 @@ def _cell(found: Mapping[tuple[str, str], Finding], name: str, variant: str) -> 
 
 
 def _is_curve(finding: Finding, method: str) -> bool:
-    """Whether a finding belongs to the curve of a method; the empty one is log-probabilities."""
+    """Whether a finding belongs to the curve of a confidence method; "" means log-probabilities."""
     first, _, rest = finding.group.partition("&")
     return first.startswith("error=") and rest.removeprefix("confidence=") == method
 
@@ -167,7 +170,7 @@ def _curves(findings: Sequence[Finding]) -> Curves | None:
 
 
 def _points(finding: Finding) -> list[tuple[float, float]]:
-    """Points (coverage, risk) of a finding; empty if any value is invalid."""
+    """Return the points (coverage, risk) of a finding; empty if any value is invalid."""
     stated = finding.parameters.get("curve")
     found = []
     for pair in stated if isinstance(stated, list) else []:
@@ -234,7 +237,7 @@ def _grid(ticks: Sequence[float]) -> Markup:
         )
     parts.append(
         Markup('<text class="tick" x="50%" y="{}" text-anchor="middle">{}</text>').format(
-            _BOTTOM + 36, "coverage: share of items kept, most confident first"
+            _BOTTOM + 36, "coverage: share of recommended items, most confident first"
         )
     )
     return Markup("").join(parts)

@@ -1,4 +1,4 @@
-"""Read numbers from the parameters of a finding, which may have any type in a run folder.
+"""Reading of numbers from the parameters of a finding, which may have any type in a run folder.
 
 Values that no probe writes (text, a boolean, a number too large for an axis) count as missing, so
 that the page can still be rendered.
@@ -16,14 +16,12 @@ _LARGEST = 1e9
 
 
 def number(parameters: Mapping[str, JsonValue], name: str) -> float | None:
-    """The number with this name in the parameters; None if it is missing or not a number."""
+    """Return the number with this name in the parameters; None if it is missing or not a number."""
     return known_number(parameters.get(name))
 
 
 def count(parameters: Mapping[str, JsonValue], name: str) -> int:
-    """The integer with this name in the parameters; 0 if it is missing, not a number, or not above
-    0.
-    """
+    """Return the positive integer with this name in the parameters; 0 for any other or no value."""
     value = known_number(parameters.get(name))
     return value if isinstance(value, int) and value > 0 else 0
 
@@ -39,7 +37,7 @@ def pair(value: JsonValue) -> tuple[float, float] | tuple[None, None]:
 
 
 def known_number(value: JsonValue) -> float | None:
-    """A number that fits on an axis; None for any other value."""
+    """Return the value if it is a number that fits on an axis; None for any other value."""
     match value:
         case bool():
             return None

@@ -1,7 +1,7 @@
-"""Turns of a recorded conversation: who said what, and which tools were called with which result.
+"""Turns of a recorded conversation: role, text, and tool calls with results.
 
-Records may contain hostile text, so fields of an unexpected type are ignored and all others are
-shown as plain text.
+Records may contain hostile text, so fields of an unexpected type are ignored and all other fields
+are shown as plain text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OPERATION = "converse"
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """A call of a tool: its name and arguments, and its result, empty if there is none."""
+    """A tool call with name, arguments and result; the result is empty if there is none."""
 
     name: str
     arguments: str
@@ -31,9 +31,11 @@ class RecordedTurn:
     """One turn of a conversation.
 
     Attributes:
-        number: the turns of the user and the answers to them are numbered from 1; 0 for the system.
-        role: `system`, `user` or `assistant`. calls: of an assistant, with their results.
-        is_last: whether this is the answer of the record, which the evidence is about.
+        number: number of the user's turn, from 1, which the assistant's answer shares; 0 for the
+            system.
+        role: `system`, `user` or `assistant`.
+        calls: tool calls of the assistant, with their results.
+        is_last: whether this turn is the recorded response, which the evidence is about.
     """
 
     number: int
@@ -44,7 +46,9 @@ class RecordedTurn:
 
 
 def recorded_turns(body: Mapping[str, Any]) -> tuple[RecordedTurn, ...]:
-    """The turns of a record of a conversation, with its answer as the last; empty for another."""
+    """Return the turns of a recorded conversation, ending with the response; empty for other
+    records.
+    """
     request = body.get("request")
     if not isinstance(request, dict) or request.get("op") != _OPERATION:
         return ()
@@ -70,7 +74,7 @@ def recorded_turns(body: Mapping[str, Any]) -> tuple[RecordedTurn, ...]:
 
 
 def _calls(listed: object, results: Mapping[str, str]) -> Iterator[RecordedCall]:
-    """Calls of a turn, whose results are in the turns after it, or in the trace itself."""
+    """Yield the tool calls of a turn; their results are in later turns or in the trace itself."""
     for one in listed if isinstance(listed, list) else ():
         if isinstance(one, dict) and "name" in one:
             result = _plain(one.get("result")) or results.get(_plain(one.get("id")), "")

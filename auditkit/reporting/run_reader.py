@@ -1,4 +1,4 @@
-"""Reader of a run folder, which is verified and read once for a report."""
+"""Reader of a run folder, which verifies and reads the folder once for a report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Record", "ReportSource", "read_source", "read_verified_source"]
 
 @dataclass(frozen=True)
 class ReportSource:
-    """Content of a run folder for the report; `error` is the commonest error of its requests."""
+    """Content of a run folder for the report; `error` is the most common error of the requests."""
 
     result: AuditResult
     manifest: Mapping[str, Any]
@@ -31,14 +31,14 @@ class ReportSource:
 
     @property
     def status(self) -> str:
-        """Status of the run: `complete`, `partial`, `interrupted` or `running`; `unsealed` without
-        a manifest.
+        """`complete`, `partial`, `interrupted` or `running`; `unsealed` for a folder without a
+        manifest.
         """
         return str(self.manifest.get("status", "unsealed"))
 
 
 def read_verified_source(run: Path, *, replacing: Collection[str] = ()) -> ReportSource:
-    """Verify a whole run folder and read it; arguments and errors as in `verify_run`."""
+    """Verify a whole run folder and read it, with the arguments and errors of `verify_run`."""
     _, records = read_verified(run, replacing=replacing)
     return read_source(run, records)
 
@@ -46,8 +46,8 @@ def read_verified_source(run: Path, *, replacing: Collection[str] = ()) -> Repor
 def read_source(run: Path, log: Sequence[Record] | None = None) -> ReportSource:
     """Read a run folder, and verify its evidence unless verified records are given.
 
-    Only records that findings reference are kept. A verdict that was made for another result or
-    evidence root is ignored, and a note says so.
+    Only records that findings cite are loaded. A verdict on another result or evidence root is
+    ignored, and a note says so.
 
     Args:
         run: the run folder.
@@ -63,7 +63,10 @@ def read_source(run: Path, log: Sequence[Record] | None = None) -> ReportSource:
     decision, notes = Decision.read(run), list(result.notes)
     if decision is not None and not decision.is_about(result.run_key, root):
         decision = None
-        notes.append("verdict.json is about another state of this run and is not shown")
+        notes.append(
+            "verdict.json was decided for another state of this run and is not shown; run "
+            "`auditkit gate` again"
+        )
     wanted = {i for f in result.findings for e in f.evidence for i in e.requests}
     return ReportSource(
         result=result,

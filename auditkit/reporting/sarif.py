@@ -3,11 +3,12 @@
 `kind` keeps its default, because any other kind forces level `none` and disappears in code
 scanning; `properties.verdict` is the verdict. The file contains no model text.
 
-Consumers read a few fields only. sarif-tools counts levels and ignores suppressions, and compares
-runs by rule id and message; GitHub matches alerts by `primaryLocationLineHash` and refuses a URI
-that is not percent-encoded; GitLab drops suppressed results. Therefore the message has no measured
-number, which is in the properties, and what a waiver covers is a suppressed note. A failure beyond
-the limit of its waiver is not covered, and is neither suppressed nor lowered.
+Programs that read SARIF use only a few fields. sarif-tools counts levels, ignores suppressions, and
+compares runs by rule id and message; GitHub matches alerts by `primaryLocationLineHash` and rejects
+a URI that is not percent-encoded; GitLab drops suppressed results. Therefore the message contains
+no measured numbers, which are in the properties, and a failure covered by a waiver is a suppressed
+note. A failure beyond the limit of its waiver is not covered, so it is not suppressed and keeps its
+level.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ def tool_version() -> str:
 
 
 def _location(source: str) -> str:
-    """Percent-encoded relative path of the policy; only the file name if it is outside the working
-    folder.
+    """Return the percent-encoded relative path of the policy.
+
+    Outside of the working folder, only the file name is returned.
     """
     path = Path(source)
     if path.is_absolute():
@@ -55,7 +57,7 @@ def _is_reported(rule: RuleVerdict) -> bool:
 
 
 def _is_covered(rule: RuleVerdict) -> bool:
-    """Whether a waiver covers what is wrong with the rule."""
+    """Whether a waiver covers the failed or inconclusive verdict of a rule."""
     return rule.waiver is not None and rule.effect not in ("fails", "blocks")
 
 
@@ -66,12 +68,12 @@ def _level(rule: RuleVerdict) -> str:
 
 
 def _message(rule: RuleVerdict) -> str:
-    """One sentence without measured numbers, so that it is the same in every run."""
+    """Write a sentence without measured numbers, so that it is equal in all runs."""
     subject = rule.metric if rule.group == "all" else f"{rule.metric} for {rule.group}"
     if _is_covered(rule):
         return f"{subject} does not meet its limit and is covered by a waiver."
     if rule.verdict == "fail":
-        return f"{subject} is beyond the limit: {rule.limit_text}."
+        return f"{subject} does not meet its limit: {rule.limit_text}."
     why = f" ({rule.reason})" if rule.reason else ""
     return f"{subject} was not shown to meet the limit{why}: {rule.limit_text}."
 
@@ -150,7 +152,7 @@ def render_sarif(decision: Decision) -> str:
         "columnKind": "unicodeCodePoints",
         "invocations": [{"executionSuccessful": True, "exitCode": decision.exit_code}],
         "originalUriBaseIds": {
-            "%SRCROOT%": {"description": {"text": "The folder from which the gate was run."}}
+            "%SRCROOT%": {"description": {"text": "Working folder of the `auditkit gate` command."}}
         },
         "results": [_result(rule, uri, index[rule.rule]) for rule in reported],
         "properties": {

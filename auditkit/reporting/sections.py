@@ -31,7 +31,7 @@ DIMENSIONS: Mapping[str, tuple[str, str]] = {
     "utility": ("Utility", "Are the lists useful at all?"),
     "hallucination": ("Hallucination", "Are recommendations and claims supported by the catalog?"),
     "robustness": ("Robustness", "Does a harmless change of the request change the list?"),
-    "fairness": ("Fairness", "Are groups of users served alike?"),
+    "fairness": ("Fairness", "Do groups of users get recommendations of equal quality?"),
     "privacy": ("Privacy", "Does the model reveal which users it was trained on?"),
     "explain": ("Explanation", "Do the stated reasons determine the list?"),
 }
@@ -39,7 +39,7 @@ DIMENSIONS: Mapping[str, tuple[str, str]] = {
 _OPTIONAL = {
     "conversation": (
         "Conversation",
-        "Does the assistant keep to what was said, and use its tools rightly?",
+        "Does the assistant respect what the user said, and does it use its tools correctly?",
     ),
     OWN_CHECKS: ("Own checks", "How often do responses violate the checks of the recipe?"),
 }
@@ -54,9 +54,9 @@ _ORIGINS = {
 _FALSE_ALARMS = 0.01
 _ACRONYMS = frozenset({"asr", "auc", "fpr", "hr", "mrr", "ndcg", "rbo", "snsr", "snsv", "tpr"})
 _ATTACKS = {
-    "privacy.membership.auc": ("membership AUC", "0.5 is guessing, 1 tells every member"),
+    "privacy.membership.auc": ("membership AUC", "0.5 is guessing, 1 identifies every member"),
     "privacy.membership.tpr_at_fpr_0.01": (
-        "members found at 1% false alarms",
+        "share of members identified at a false-positive rate of 1%",
         "0.01 is guessing",
     ),
 }
@@ -105,7 +105,7 @@ class Section:
 
 
 def verdict_of(finding: Finding, decision: Decision | None) -> RuleVerdict | None:
-    """The most severe verdict of a rule on this finding; None if no rule judges it."""
+    """Return the most severe verdict of a rule on this finding; None if no rule judges it."""
     order = {"fails": 0, "blocks": 1, "tolerated": 2, "shown": 3, "passes": 4}
     rules = decision.rules if decision else ()
     fitting = [r for r in rules if (r.metric, r.group) == (finding.metric, finding.group)]
@@ -141,7 +141,7 @@ def _dimension(metric: str) -> str:
 
 
 def _short(metric: str) -> str:
-    """Name of a metric without its probe."""
+    """Return the name of a metric without its probe."""
     spec = metrics().get(metric)
     owner = spec.probe if spec else metric.rsplit(".", 1)[0]
     name = metric.removeprefix(f"{owner}.").removeprefix(f"{_dimension(metric)}.")
@@ -150,9 +150,7 @@ def _short(metric: str) -> str:
 
 
 def _panel_key(finding: Finding) -> tuple[str, str]:
-    """Key by which findings are assigned to a figure; the second element is the title of the
-    figure.
-    """
+    """Return the key of the figure of a finding; the second element is the title of the figure."""
     unit = finding.estimate.unit
     if finding.metric.startswith("utility."):
         return finding.metric, _short(finding.metric)
@@ -201,9 +199,7 @@ def _panels(findings: Sequence[Finding], decision: Decision | None) -> Iterator[
 
 
 def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
-    """Rows that compare the claimed epsilon, delta and unit with the measured membership
-    inference.
-    """
+    """Compare the claimed epsilon, delta and unit with the measured attacks, one row each."""
     found = {finding.metric: finding for finding in findings}
     epsilon, delta = (found.get(f"privacy.claim.{name}") for name in ("epsilon", "delta"))
     attacks = [f for f in findings if f.metric in _ATTACKS]
@@ -214,8 +210,15 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
     e, d = _claimed(epsilon), _claimed(delta)
     rows = [
         ClaimRow("epsilon (nats)", e, None, "smaller values give stronger privacy"),
-        ClaimRow("delta (probability)", d, None, "probability that epsilon does not hold"),
-        ClaimRow("protected unit", str(unit or "none claimed"), None, "unit that epsilon protects"),
+        ClaimRow(
+            "delta (probability)", d, None, "probability with which the epsilon bound may fail"
+        ),
+        ClaimRow(
+            "protected unit",
+            str(unit or "none claimed"),
+            None,
+            "one record or one user that epsilon protects",
+        ),
     ]
     if lower:
         rows.append(ClaimRow("epsilon shown by canaries, nats", e, lower, _reading(lower)))
@@ -232,7 +235,7 @@ def _claims(findings: Sequence[Finding]) -> tuple[ClaimRow, ...]:
 
 
 def _reading(lower: Finding) -> str:
-    """What the bound of an audit of canaries says, beside the largest that it could have shown."""
+    """Explain the lower bound of a canary audit and the largest bound that it could have shown."""
     most = lower.baseline.value if lower.baseline else None
     if most is None:
         return lower.estimate.reason or "a lower bound"
@@ -240,7 +243,9 @@ def _reading(lower: Finding) -> str:
 
 
 def _largest_rate(epsilon: float, delta: float) -> float:
-    """Largest true-positive rate at a false-positive rate of 1% that (epsilon, delta) allows."""
+    """Return the largest true-positive rate at a false-positive rate of 1% that the claim
+    allows.
+    """
     return min(1.0, math.exp(min(epsilon, 50.0)) * _FALSE_ALARMS + delta)
 
 

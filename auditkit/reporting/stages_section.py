@@ -1,8 +1,6 @@
-"""Section of the report on the stages of a pipeline: where held-out items are lost, which items a
-stage adds, and what it does to the order.
+"""Section of the report on the stages of a pipeline: lost held-out items, added items, and order.
 
-Every row is one step of the chain with its share and interval, so that the rows of held-out items
-add up to all of them.
+The rows divide the held-out items by the stage that loses them, so that their shares add up to 1.
 """
 
 from __future__ import annotations
@@ -25,8 +23,9 @@ class StageRow:
     """One number of one stage.
 
     Attributes:
-        stage: its name. what: what the number is a share of, in words. n_cases: number of items or
-            users that it counts, in words; empty if it counts none.
+        stage: name of the stage.
+        what: text that says which items the share counts.
+        n_cases: number of counted items or users, as text; empty if there is no count.
     """
 
     stage: str
@@ -40,9 +39,12 @@ class Stages:
     """Tables for the template.
 
     Attributes:
-        names: of the stages, in order. lead: the result in a sentence.
-        lost: what became of the held-out items. added: items outside the candidates. order: NDCG.
-        told: (metric, group) of every finding that the tables already show.
+        names: names of the stages, in order.
+        lead: the result in a sentence.
+        lost: rows on lost held-out items.
+        added: rows on items outside of the candidates.
+        order: rows on NDCG.
+        told: (metric, group) of every finding that these tables already show.
     """
 
     names: tuple[str, ...]
@@ -74,16 +76,24 @@ def build_stages(findings: Sequence[Finding]) -> Stages | None:
 
 
 def _lost(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageRow]:
-    """Recall of the candidates, then the losses of each stage; the last stage's in two parts."""
+    """Yield the recall of the candidates, then each stage's losses, in two parts for the last
+    stage.
+    """
     for stage in names:
         if found := own.get(("candidate_recall", stage)):
             n = count(found.parameters, "n")
-            what = f"held-out items among its {n:,} candidates (recall@{n})"
+            what = (
+                f"held-out items among the {n:,} candidates that the stage returns (recall@{n:,})"
+            )
             yield StageRow(stage, what, found.estimate)
     for stage in names:
-        yield StageRow(stage, "held-out items that it lost", own["lost_rate", stage].estimate)
+        yield StageRow(
+            stage, "held-out items that the stage lost", own["lost_rate", stage].estimate
+        )
         if gain := own.get(("query_gain", stage)):
-            what = "recall of its query minus that of the titles of the history, paired by user"
+            what = (
+                "recall with its query minus recall with the titles of the history, paired by user"
+            )
             worse = f"worse for {count(gain.parameters, 'n_worse'):,} users"
             yield StageRow(stage, what, gain.estimate, worse)
     parts = {
@@ -97,7 +107,7 @@ def _lost(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageRo
 
 def _added(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageRow]:
     words = {
-        "left_candidates_rate": "items that were not among its candidates",
+        "left_candidates_rate": "listed items that were not among its candidates",
         "out_of_candidates_rate": "of these: in the catalog",
         "out_of_catalog_rate": "of these: not in the catalog (invented, near misses, wrong years)",
     }
@@ -106,16 +116,16 @@ def _added(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageR
             if found := own.get((metric, stage)):
                 first = ("left_candidates_rate", stage) not in own
                 n = f"{count(found.parameters, 'n_added'):,} items"
-                said = "items that are not in the catalog" if first else what
+                said = "listed items that are not in the catalog" if first else what
                 yield StageRow(stage, said, found.estimate, n)
 
 
 def _order(own: Mapping[_Key, Finding], names: Sequence[str]) -> Iterator[StageRow]:
     for stage in names:
         if found := own.get(("ndcg@10", stage)):
-            yield StageRow(stage, "NDCG@10 in its order", found.estimate)
+            yield StageRow(stage, "NDCG@10 of its order", found.estimate)
         if found := own.get(("ndcg_change", stage)):
-            what = "change against the order that it got, paired by user"
+            what = "change of NDCG@10 from its input order, paired by user"
             worse = f"worse for {count(found.parameters, 'n_worse'):,} users"
             yield StageRow(stage, what, found.estimate, worse)
 
@@ -125,7 +135,7 @@ def _cases(found: Finding, unit: str) -> str:
 
 
 def _lead(own: Mapping[_Key, Finding], names: Sequence[str]) -> str:
-    """Which stage loses most, and whether the last stage improves the order."""
+    """Say what share each stage loses, and whether the last stage improves the order."""
     losses = {stage: own["lost_rate", stage].estimate.value for stage in names}
     known = {stage: loss for stage, loss in losses.items() if loss is not None}
     if not known:
@@ -138,10 +148,10 @@ def _lead(own: Mapping[_Key, Finding], names: Sequence[str]) -> str:
         return text
     low, high = change.estimate.low, change.estimate.high
     effect = (
-        f"{names[-1]} improves the order that it gets"
+        f"{names[-1]} improves its input order"
         if low > 0
-        else f"{names[-1]} spoils the order that it gets"
+        else f"{names[-1]} worsens its input order"
         if high < 0
-        else f"whether {names[-1]} improves the order that it gets cannot be told"
+        else f"it is undecided whether {names[-1]} improves its input order"
     )
     return f"{text} In NDCG@10, {effect} ({low:+.3f} to {high:+.3f})."

@@ -1,4 +1,4 @@
-"""Public frameworks to which the measurements provide evidence (`standards.yaml`)."""
+"""Public frameworks for which the measurements provide evidence (`standards.yaml`)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ Checked = Literal["source", "secondary", "unverified"]
 
 
 class Framework(BaseModel):
-    """One framework: its version, the official names of its ids, and the ids for each subject.
+    """A framework with its version, the official names of its ids, and the ids for each subject.
 
-    `checked` states whether the names were compared with the source, with a secondary text, or not.
+    `checked` states whether the names were compared with the source, with a secondary text or not
+    at all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,7 +65,9 @@ def standards() -> Standards:
 
 
 def table(dimensions: frozenset[str]) -> list[Reference]:
-    """References for the given dimensions and for subjects of every report, ordered by subject."""
+    """Return the references for the given dimensions and for the subjects of all reports, by
+    subject.
+    """
     rows = []
     for subject, dimension in standards().subjects.items():
         if dimension not in dimensions and dimension != "report":
@@ -78,7 +81,7 @@ def table(dimensions: frozenset[str]) -> list[Reference]:
 
 
 def references(dimension: str) -> list[str]:
-    """Ids of one dimension as short strings, such as `OWASP LLM Top 10 2025: LLM09`."""
+    """Return the ids of one dimension as short texts, such as `OWASP LLM Top 10 2025: LLM09`."""
     found = []
     for subject, owner in standards().subjects.items():
         for framework in standards().frameworks if owner == dimension else ():

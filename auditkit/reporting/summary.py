@@ -1,4 +1,4 @@
-"""`summary.md`: at most 60 lines for a pull request or CI page, without model text or images."""
+"""`summary.md`: a summary of at most 60 lines for pull requests and CI, without model text."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Cost of the planned calls: tokens, minutes and money, before an audit runs.
 
-Without a sample, a prompt is assumed to have one token per four characters, as English text has
-with common tokenizers, and a response to reach the token limit. With `--time-calls N`, N planned
-calls are sent, and their usage and duration are extrapolated.
+By default, a prompt is assumed to have one token per four characters, which is typical of English
+text, and a response is assumed to reach the token limit. With `--time-calls N`, N planned calls are
+sent, and their token usage and duration are extrapolated.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class CallCost:
     """Estimated cost of all calls.
 
     Attributes:
-        calls: number of calls. timed: number of calls that were sent to measure it.
-        input_tokens, output_tokens: sums over all calls; without timed calls, the output is the
-            most that the limits allow.
-        longest_prompt: tokens of the longest prompt.
+        calls: number of calls.
+        timed: number of calls that were sent to measure the cost.
+        input_tokens, output_tokens: sums over all calls; without timed calls, `output_tokens` is
+            the maximum that the token limits allow.
+        longest_prompt: number of tokens of the longest prompt.
         minutes: duration at the concurrency of the run; None without timed calls.
-        money: in `currency`; None without a price.
+        money: price of all tokens, in `currency`; None without a price.
     """
 
     calls: int
@@ -50,7 +51,7 @@ class CallCost:
     currency: str | None = None
 
     def as_json(self) -> dict[str, JsonValue]:
-        """The fields that have a value."""
+        """The fields whose value is not None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -66,7 +67,7 @@ class TimedCall:
 def time_calls(recommender: object, calls: Sequence[Call], n: int) -> list[TimedCall]:
     """Send up to n of the planned calls one by one, evenly spread over the plan.
 
-    Calls that only score text are not sent. Failed calls count with their duration.
+    Calls that only score text are not sent. The duration of failed calls counts.
     """
     able = [call for call in calls if _can_be_sent(recommender, call)]
     chosen = able[:: max(1, len(able) // n)][:n]
@@ -101,8 +102,10 @@ def estimate_cost(
     """Extrapolate tokens, minutes and money to all calls.
 
     Args:
+        recommender: the recommender that would get the calls.
+        calls: all planned calls.
         timed: result of `time_calls`.
-        price: of a million tokens.
+        price: price of a million tokens; None if unknown.
     """
     letters = [_letters(recommender, call) for call in calls]
     per_letter = _tokens_per_letter(recommender, timed)
@@ -137,7 +140,9 @@ def estimate_cost(
 
 
 def _letters(recommender: object, call: Call) -> int:
-    """Number of letters that are sent for a call; those of the candidates are known on average."""
+    """Number of characters that are sent for a call; those of pipeline candidates are an
+    average.
+    """
     prompt = call.request.prompt
     if isinstance(recommender, Staged):
         prompt = recommender.planned_prompt(call.request)

@@ -24,8 +24,12 @@ _EXAMPLES = 2
 
 
 class Overlap(NamedTuple):
-    """Items of a data set that a catalog has: all items, those with a shared id, and those of them
-    with the same title.
+    """Overlap of a data set with a catalog.
+
+    Attributes:
+        items: number of items of the data set.
+        shared: number of these items whose id is in the catalog.
+        same_title: number of these shared ids that have the same title in both.
     """
 
     items: int
@@ -34,7 +38,7 @@ class Overlap(NamedTuple):
 
     @property
     def fault(self) -> bool:
-        """Whether the catalog describes other items."""
+        """Whether the overlap is so small that the catalog describes other items."""
         return (
             self.shared < _MIN_OVERLAP * self.items
             or self.same_title < _MIN_AGREEMENT * self.shared
@@ -52,15 +56,15 @@ def load_data(
     """Load the users' histories and the catalog that responses are checked against.
 
     Args:
-        catalog: catalog to use instead of the recipe's; if neither is given, the catalog of the
-            data set is used.
-        domain: domain pack to use instead of the catalog's.
+        catalog: catalog to use instead of the catalog of the recipe; if the recipe names none
+            either, the catalog of the data set is used.
+        domain: domain pack to use instead of the domain pack of the catalog.
         allow_outside: whether a description of data may name tables outside its folder.
         progress: called with the current step and the number of new rows while a table is built.
 
     Raises:
         CatalogError: the data, the catalog or the reference catalog are missing or damaged.
-        ConfigurationError: there is no such domain pack, or it is not valid.
+        ConfigurationError: the domain pack does not exist or is not valid.
     """
     dataset = open_dataset(recipe.data, allow_outside=allow_outside)
     reference = recipe.probes.get(CATALOG_CHECKS, {}).get("reference_file")
@@ -75,7 +79,10 @@ def load_data(
 
 
 def of_domain(dataset: Dataset, catalog: Catalog, domain: str | None) -> tuple[Dataset, Catalog]:
-    """Both with the domain that was named, else with that of the catalog, else of the data set."""
+    """Set one domain for data set and catalog.
+
+    The domain is `domain` if given, else that of the catalog, else that of the data set.
+    """
     chosen = domain or catalog.domain or dataset.catalog.domain
     domain_pack(chosen)  # an unknown domain is reported before anything is sent
     if catalog.domain != chosen:
@@ -86,10 +93,10 @@ def of_domain(dataset: Dataset, catalog: Catalog, domain: str | None) -> tuple[D
 
 
 def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:
-    """Require that the ids of the catalog mean the same items as those of the data set.
+    """Require that the catalog uses the same ids as the data set for the same items.
 
     Returns:
-        The counts as a sentence, if not all ids of the data set are in the catalog.
+        A note with the counts if some ids of the data set are not in the catalog; otherwise empty.
 
     Raises:
         CatalogError: the catalog has less than half of the data set's ids, or shared ids have
@@ -100,14 +107,18 @@ def _check_same_items(dataset: Dataset, catalog: Catalog) -> list[str]:
     if found.fault:
         ours, theirs = (" and ".join(map(repr, c.ids[:_EXAMPLES])) for c in (own, catalog))
         raise CatalogError(
-            f"catalog {catalog.name} has {found.shared} of the {found.items} item ids of "
-            f"{own.name}, {found.same_title} with the same title; {own.name} has {ours}, "
-            f"{catalog.name} has {theirs}. Give a catalog with the ids and titles of {own.name}."
+            f"catalog {catalog.name} has only {found.shared} of the {found.items} item ids of "
+            f"{own.name}, and {found.same_title} of them with the same title. For example, "
+            f"{own.name} has the ids {ours} and {catalog.name} has {theirs}. Give a catalog with "
+            f"the ids and titles of {own.name}."
         )
     if found.shared == found.items:
         return []
     missing = next(item_id for item_id in own.ids if item_id not in rows)
-    return [f"{found.shared} of {found.items} item ids are in {catalog.name}, {missing!r} is not"]
+    return [
+        f"{found.shared} of {found.items} item ids of the data are in the catalog {catalog.name}; "
+        f"{missing!r} is not"
+    ]
 
 
 def overlap_of(own: Catalog, catalog: Catalog) -> Overlap:

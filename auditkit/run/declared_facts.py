@@ -1,4 +1,4 @@
-"""Facts that a target card declares, for the run, the dry run and the recomputation alike."""
+"""Facts that a target card declares, as used by the run, the dry run and the recomputation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["with_declared_facts"]
 def with_declared_facts(
     loaded: LoadedRecommender, recipe: AuditRecipe, dataset: Dataset, options: AuditOptions
 ) -> LoadedRecommender:
-    """The recommender with the facts of the target card that the options name, if any.
+    """Return the recommender with the facts of the target card in `options`, if there is one.
 
     Raises:
-        ConfigurationError: the card is not valid, or the recommender has facts of its own.
+        ConfigurationError: the card is not valid, or the recommender already declares facts itself.
     """
     return with_card(
         loaded,

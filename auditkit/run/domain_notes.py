@@ -1,4 +1,4 @@
-"""Notes of a run on its domain: which words were used, and signs that they do not fit."""
+"""Notes of a run on its domain pack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["domain_notes"]
 
 
 def domain_notes(catalog: Catalog, target: Target) -> list[str]:
-    """Signs that the domain pack does not fit the catalog or the recommender's own templates."""
+    """Return signs that the domain pack does not fit the catalog or the recommender's templates."""
     predicates = [predicate.name for predicate in catalog.graph.predicates]
     prompts = target.prompts.recommend if target.reads_prompt else ()
     return mismatches(target.pack, predicates, prompts)

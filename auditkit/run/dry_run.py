@@ -1,7 +1,7 @@
 """Dry run: execute every probe against a recording target and count the calls.
 
-The recommender is loaded but never called. For a probe whose later requests depend on earlier
-responses, only the first requests can be counted; the plan says so.
+The recommender is loaded but never called. For an adaptive probe, whose later requests depend on
+earlier responses, only the first requests can be counted; the plan marks such probes.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class PlannedProbe:
     """Planned requests of one probe.
 
     Attributes:
-        requests: number of distinct requests. adaptive: whether the responses decide on further
-            requests.
+        requests: number of distinct requests.
+        adaptive: whether later requests depend on responses.
         most: upper bound of the requests, if an adaptive probe states one.
         skipped: why the probe would not run; None if it would run.
     """
@@ -65,11 +65,13 @@ class Plan:
     """Planned requests of an audit.
 
     Attributes:
-        calls: number of calls of the recommender; equal requests of several probes are one call.
+        calls: number of calls of the recommender; equal requests of several probes count as one
+            call.
         cost: totals that the recommender estimates, such as `tokens_asked` and `tokens`; empty if
-            it provides no estimate.
-        spending: tokens, minutes and money of the calls of an endpoint, or of timed calls.
-        notes: what the plan shows to be wrong, such as prompts that are too long.
+            the recommender provides no estimate.
+        spending: estimated tokens, minutes and money for an endpoint or with timed calls; otherwise
+            None.
+        notes: problems that the plan reveals, such as prompts that are too long.
         lines: content of the plan file, one JSON object per call.
     """
 
@@ -116,11 +118,10 @@ def plan_audit(
 
     Args:
         n_timed: number of planned calls to send, from which tokens and minutes are extrapolated.
-        price: of a million tokens; None for the one of the target card.
+        price: price of a million tokens; None for the price in the target card.
 
     Raises:
-        AuditkitError: for the same reasons as `run_audit`; no server is contacted unless calls are
-            timed.
+        AuditkitError: as in `run_audit`. No server is contacted unless calls are timed.
     """
     dataset, catalog = load_data(
         recipe,
@@ -165,7 +166,7 @@ def count_calls(
     *,
     limit: int | None = None,
 ) -> tuple[list[PlannedProbe], CallCollector]:
-    """Run every probe against a recording target; returns the probes and the collected calls."""
+    """Run every probe against a recording target; return the planned probes and collected calls."""
     planned = CallCollector()
     asked = Target(
         loaded.recommender,
@@ -201,19 +202,20 @@ def _card(options: AuditOptions) -> TargetCard | None:
 
 
 def _too_long(spending: CallCost | None, card: TargetCard | None) -> tuple[str, ...]:
-    """A note if the longest prompt exceeds the declared context length."""
+    """Return a note if the longest prompt exceeds the declared context length."""
     if spending is None or card is None or card.context_length is None:
         return ()
     if spending.longest_prompt <= card.context_length:
         return ()
     return (
         f"the longest prompt has about {spending.longest_prompt:,.0f} tokens, but the target card "
-        f"declares a context length of {card.context_length:,}: set decoding.history_window",
+        f"declares a context length of {card.context_length:,}; set decoding.history_window in "
+        "the target card to shorten histories",
     )
 
 
 def _asks_more(recipe: AuditRecipe, probe_id: str, asked: Sequence[Call]) -> bool:
-    """Whether a probe made calls but none of the last capability that it needs."""
+    """Whether a probe made calls, but none that uses the last capability in its `needs`."""
     names = [kind.__name__ for kind in recipe.build(probe_id).needs]
     operations = [_OPERATIONS[name] for name in names if name in _OPERATIONS]
     return bool(asked) and operations[-1:] != [asked[-1].operation]
@@ -230,7 +232,9 @@ def _most_requests(
 
 
 def scoring_cost(recommender: object, calls: Sequence[Call]) -> dict[str, float]:
-    """Scoring cost that the recommender estimates, summed over probes."""
+    """Sum over probes of the scoring cost that the recommender estimates; empty without
+    estimates.
+    """
     totals: dict[str, float] = {}
     if not isinstance(recommender, Estimates):
         return totals

@@ -1,7 +1,7 @@
-"""Explain one user's recommendation, without an audit: list, attribution, card.
+"""Explain one user's recommendation outside an audit: list, attribution and faithfulness card.
 
-Nothing is recorded: the run log is in a temporary folder. The request is the user's neutral one, as
-in an audit, with the part of the history that the prompt shows.
+Nothing is recorded: the run log is in a temporary folder. The request is the user's neutral
+request, as in an audit, with the part of the history that the prompt shows.
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ _K = 10
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainOptions:
-    """What to explain and how.
+    """Options of an explanation.
 
     Attributes:
         item_id: catalog id of the item to explain; None for the first of the list.
-        estimator: the explainer. budget: its evaluations; None for the default.
-        n_spans: number of single history items; older items are one span.
-        captum: methods of Captum to compare with. seed: of masks and orders.
+        estimator: name of the attribution estimator.
+        budget: number of evaluations of the estimator; None for its default.
+        n_spans: number of latest history items that are one span each; all older items are one
+            span.
+        captum: names of Captum methods to compare with.
+        seed: seed of the masks and orders.
     """
 
     item_id: str | None = None
@@ -68,12 +71,17 @@ class UserExplanation:
     """One user's list and the explanation of one of its items.
 
     Attributes:
-        target: name of the recommender. user_id: as in the data.
-        listed: the list, best first. item: the explained item. rank: from 1; None if not listed.
-        explanation: attribution and card, or why there is none. by_token: its effects by token.
-        unit: of the effects. coarse: the recommender has no scores, so ranks were explained.
-        seconds: wall time of loading, of the list and of the explanation.
-        tokens: computed tokens by step; None if the recommender does not count them.
+        target: name of the recommender.
+        user_id: user id in the data.
+        listed: the user's list, best first.
+        item: the explained item.
+        rank: rank of the item in the list, from 1; None if it is not listed.
+        explanation: attribution and card, or the reason why there is none.
+        by_token: effects by token of the item's title, or the reason why there are none.
+        unit: unit of the effects.
+        coarse: whether ranks were explained because the recommender has no scores.
+        seconds: wall time by step: loading, list and explanation.
+        tokens: number of processed tokens by step; None if the recommender does not count them.
     """
 
     target: str
@@ -100,11 +108,16 @@ def explain_user(
     """Load a recommender, get one user's list and explain one item.
 
     Args:
-        target: as for `run_audit`. recipe: names the data. options: catalog and what code may do.
+        target: TARGET argument, as for `run_audit`.
+        user_id: id of the user in the data.
+        recipe: recipe that names the data.
+        how: item, estimator and budget.
+        options: catalog, and permissions of code.
 
     Raises:
-        ConfigurationError: no such user or item, an empty list, no list without an item to explain,
-            or stored results, which no removal changes.
+        ConfigurationError: the user or item does not exist, the list is empty, the recommender
+            returns no lists and no item is named, or the results are stored, so that no removal
+            changes them.
         TargetUnavailable: the recommender cannot be loaded.
     """
     started = time.monotonic()
@@ -195,14 +208,14 @@ def _by_token(target: Target, one: Explanation | Missing, item: Item) -> TokenMa
 
 
 def _with_cause(missing: Missing, game: Game) -> Missing:
-    """The reason with the most frequent failure of the requests; unchanged if none failed."""
+    """Add the most frequent error of the requests to the reason; unchanged if no request failed."""
     failures = Counter(row.reason for row in game.rows.values() if row.reason is not None)
     if not failures:
         return missing
     ((cause, n),) = failures.most_common(1)
     return Missing(
         f"{missing.reason}; {n} of {len(game.rows)} requests failed with `{cause}`. Run `auditkit "
-        "doctor TARGET`, which shows one response"
+        "doctor TARGET` to see one response"
     )
 
 

@@ -1,4 +1,4 @@
-"""What `auditkit explain` explains: the user, the item and the request as the prompt shows it."""
+"""The user, the item and the request that `auditkit explain` explains."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ __all__ = ["explained_item", "require_explainable", "shown_request", "user_of"]
 
 
 def require_explainable(target: Target, name: str, item_id: str | None) -> None:
-    """Reject what no removal can change, and a scorer without an item to score.
+    """Reject recommenders whose results no removal can change, and scorers without an item to
+    score.
 
     Args:
-        name: of the recommender. item_id: catalog id of the item; None for the first of the list.
+        target: the recommender.
+        name: name of the recommender, for messages.
+        item_id: catalog id of the item; None for the first item of the list.
 
     Raises:
-        ConfigurationError: stored results, neither lists nor scores, or scores without an item.
+        ConfigurationError: the results are stored, the recommender returns no lists and no scores,
+            or it returns only scores and no item is named.
     """
     if not target.reads_history:
         raise ConfigurationError(f"{name} cannot be explained: {STORED}.")
@@ -31,27 +35,27 @@ def require_explainable(target: Target, name: str, item_id: str | None) -> None:
         return
     if not isinstance(target.recommender, Scores):
         raise ConfigurationError(
-            f"{name} returns neither lists nor scores, so there is nothing to explain. Use a "
+            f"{name} returns no lists and no scores, so there is nothing to explain. Use a "
             "recommender with recommend() or score()."
         )
     if item_id is None:
         raise ConfigurationError(
-            f"{name} returns no lists, so there is no first item. Name the item whose score is to "
-            "be explained with --item."
+            f"{name} returns no lists, so there is no first item. Name an item with --item to "
+            "explain its score."
         )
 
 
 def user_of(dataset: Dataset, user_id: str) -> User:
-    """The user with an id.
+    """Return the user with an id.
 
     Raises:
-        ConfigurationError: the data have no such user.
+        ConfigurationError: the data have no user with this id.
     """
     ids = list(dataset.interactions.user_ids)
     if user_id not in ids:
         raise ConfigurationError(
-            f"the data have no user {user_id!r}.{did_you_mean(user_id, ids)} Give an id of the "
-            f"data set, such as {ids[0]!r}."
+            f"the data have no user {user_id!r}.{did_you_mean(user_id, ids)} Give a user id of "
+            f"the data set, such as {ids[0]!r}."
         )
     return load_users(dataset)[ids.index(user_id)]
 
@@ -59,13 +63,17 @@ def user_of(dataset: Dataset, user_id: str) -> User:
 def explained_item(
     target: Target, listed: tuple[RankedItem, ...], item_id: str | None, user: User
 ) -> tuple[Item, int | None]:
-    """The item to explain and its rank, from 1; None if it is not listed.
+    """Return the item to explain, and its rank in the list, from 1, or None if it is not listed.
 
     Args:
-        listed: the user's list, best first. item_id: catalog id; None for the first listed item.
+        target: the recommender.
+        listed: the user's list, best first.
+        item_id: catalog id of the item; None for the first listed catalog item.
+        user: the user, for messages.
 
     Raises:
-        ConfigurationError: no item of the list is in the catalog, or the item is not.
+        ConfigurationError: the named item is not in the catalog, or no item is named and no listed
+            item is in the catalog.
     """
     ranks = {one.item_id: rank for rank, one in reversed(list(enumerate(listed, start=1)))}
     if item_id is None:
@@ -79,14 +87,16 @@ def explained_item(
     if item_id not in target.catalog.index:
         known = list(target.catalog.index)
         raise ConfigurationError(
-            f"the catalog has no item {item_id!r}.{did_you_mean(item_id, known)} Give a catalog id."
+            f"the catalog has no item {item_id!r}.{did_you_mean(item_id, known)} Give the id of a "
+            "catalog item."
         )
     return Item(item_id, target.catalog[item_id].display_title), ranks.get(item_id)
 
 
 def shown_request(request: Request, loaded: LoadedRecommender) -> Request:
-    """The request with the part of the history that the prompt shows, so that removing an item does
-    not bring in an older one.
+    """Cut the history of a request to the items that the prompt shows.
+
+    Otherwise, removing an item would bring an older item into the prompt.
     """
     decoding = loaded.manifest.get("decoding")
     window = decoding.get("history_window") if isinstance(decoding, dict) else None

@@ -1,4 +1,4 @@
-"""The words of an explained recommendation, for the terminal and for the page."""
+"""Text of an explained recommendation, for the terminal and for the HTML page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAR = 3.0
 
 
 def view_of(found: UserExplanation) -> ExplanationView:
-    """What a reader sees; a result that is missing has its reason instead of a number."""
+    """Format an explanation for display; a missing result shows its reason instead of a number."""
     explained = found.explanation
     able = not isinstance(explained, Missing)
     return ExplanationView(
@@ -51,7 +51,7 @@ def _effects(one: Explanation) -> tuple[Row, ...]:
 
 
 def _heat_map(found: UserExplanation) -> HeatMap | None:
-    """Effects by token, rows in the order of the bars."""
+    """Draw the effects by token, with the spans in the order of the bars."""
     one, by_token = found.explanation, found.by_token
     if isinstance(one, Missing) or isinstance(by_token, Missing):
         return None
@@ -71,18 +71,26 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
     scaled: object = squared
     if not isinstance(card.infidelity, Missing):
         factor = card.infidelity.rescaled
-        scaled = Missing("the effects predict no drop") if factor is None else factor
+        scaled = (
+            Missing("the effects predict a drop of 0 for every removal")
+            if factor is None
+            else factor
+        )
     rows = [
         CardRow(
             "predicts removals (LDS)",
             f"{_words(card.lds)}{ends}",
             f"rank correlation over {card.lds_masks} random removals; 1 is ideal",
         ),
-        CardRow("ceiling of the LDS", _words(card.lds_ceiling), "best of any additive explanation"),
+        CardRow(
+            "ceiling of the LDS",
+            _words(card.lds_ceiling),
+            "largest LDS that an additive explanation can reach",
+        ),
         CardRow(
             "interaction share",
             _words(card.interaction_share),
-            "1 - ceiling: what no additive explanation can say",
+            "1 - ceiling: the part that no additive explanation can capture",
         ),
         CardRow(
             "removing the top items",
@@ -95,14 +103,14 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
             "mean drop; should be below that of random order",
         ),
         CardRow(
-            "removing them, in probability",
+            "removing the top items, in probability",
             _aopc(card.comprehensiveness_p, "of probability"),
-            "the same drop of the probability",
+            "mean drop in probability; should exceed that of random order",
         ),
         CardRow(
-            "keeping only them, in probability",
+            "keeping only the top items, in probability",
             _aopc(card.sufficiency_p, "of probability"),
-            "the same drop of the probability",
+            "mean drop in probability; should be below that of random order",
         ),
         CardRow(
             "infidelity", _words(squared), f"mean squared error of drops, {unit}^2; 0 is ideal"
@@ -110,13 +118,17 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
         CardRow(
             "infidelity, rescaled",
             _words(scaled),
-            "the same after the best multiplication of the effects",
+            "infidelity after scaling the effects by the best factor",
         ),
         CardRow(
             "benign edits", _words(card.sensitivity), "relative change of the effects; 0 is ideal"
         ),
         CardRow("another mask seed", _words(card.noise), "noise floor of the relative change"),
-        CardRow("reversed history", _words(card.order), "relative change; order may matter"),
+        CardRow(
+            "reversed history",
+            _words(card.order),
+            "relative change of the effects; may be above 0 if order matters",
+        ),
     ]
     rows += [
         CardRow(
@@ -128,7 +140,11 @@ def _card(one: Explanation, unit: str) -> tuple[CardRow, ...]:
         for name, other in card.agreement.items()
     ]
     rows += [
-        CardRow(f"agreement with {name}", _words(reason), "this method cannot be used here")
+        CardRow(
+            f"agreement with {name}",
+            _words(reason),
+            "this method cannot be used for this recommender",
+        )
         for name, reason in card.unavailable.items()
     ]
     return (*rows, _blindness(one, card.loo), _random_weights(card))
@@ -139,15 +155,24 @@ def _blindness(one: Explanation, row: Blindness | Missing) -> CardRow:
     if isinstance(row, Missing):
         return CardRow(name, _words(row), "cannot be judged")
     if not row.flagged:
-        return CardRow(name, "not blind", "its total effect covers that of the history")
+        return CardRow(
+            name, "not blind", "no sign that leave-one-out misses items that can replace each other"
+        )
     pair = row.pair or ()
     titles = " and ".join(one.game.spans[i].text for i in pair) or "some items"
-    return CardRow(name, "blind", f"{titles} replace each other: do not use leave-one-out")
+    return CardRow(
+        name,
+        "blind",
+        f"{titles} can replace each other, so leave-one-out misses their effect; use another "
+        "estimator",
+    )
 
 
 def _random_weights(card: Card) -> CardRow:
     return CardRow(
-        "random weights", _words(card.randomization), "`explain.randomization` of an audit tests it"
+        "random weights",
+        _words(card.randomization),
+        "the probe `explain.randomization` runs this test in an audit",
     )
 
 
@@ -163,7 +188,7 @@ def _facts(found: UserExplanation) -> tuple[tuple[str, str], ...]:
             ("requests in all", f"{card.masks} masks, {card.n_missing} missing"),
             ("seed", str(card.seed)),
             ("value of the whole request", _words(card.whole)),
-            ("value without any of it", _words(card.empty)),
+            ("value without any span", _words(card.empty)),
             ("sum of the effects", f"{one.attribution.values.sum():.4g}"),
         ]
     if found.tokens is not None:
@@ -179,8 +204,9 @@ def _notes(found: UserExplanation) -> list[str]:
         z, note = found.explanation.card.empty_z, found.explanation.attribution.note
         if not isinstance(z, Missing) and abs(z) > _FAR:
             notes.append(
-                f"the request without any of these items is {abs(z):.1f} standard deviations from "
-                "the others; methods that rely on it, such as Shapley values, may mislead"
+                f"the value of the request without any of these items is {abs(z):.1f} standard "
+                "deviations from the values of the other requests; methods that use this request, "
+                "such as Shapley values, may mislead"
             )
         notes += [note] if note.startswith("no interval") else []
     return notes

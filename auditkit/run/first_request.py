@@ -1,8 +1,9 @@
-"""Try one request before an audit, so that an error that all requests share is told at once.
+"""Try one request before an audit, so that an error of all requests is reported at once.
 
-Examples are a chat template that refuses the system turn, and a model with fewer embeddings than
-its tokenizer has tokens. Such a request is not recorded. The capability check has already sent one
-to a server, so a server is only tried again if the prompt templates have earlier turns.
+Examples of such errors are a chat template that rejects the system turn, and a model with fewer
+embeddings than its tokenizer has tokens. The request is not recorded. A server has already got a
+request from the capability check, so it is tried again only if the prompt templates have earlier
+turns.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _MAX_DETAIL = 500
 
 
 def check_first_request(target: Target, loaded: LoadedRecommender, dataset: Dataset) -> None:
-    """Try one request of a model folder or a server, and up to three if the first ones fail.
+    """Try one request to a model folder or a server, and up to three if requests fail.
 
     Raises:
-        TargetUnavailable: all of them failed; the message contains the last error.
+        TargetUnavailable: all tried requests failed; the message contains the last error.
     """
     recommender = target.recommender
     if isinstance(recommender, Remote):
@@ -69,8 +70,9 @@ def check_first_request(target: Target, loaded: LoadedRecommender, dataset: Data
 
 
 def _send(target: Target, request: Request, *, writes: bool) -> None:
-    """Run every operation of a local model once; a model that writes its lists token by token
-    writes only the first one.
+    """Run every operation of a local model once.
+
+    If a list is generated token by token, only the first token is generated.
     """
     recommender = target.recommender
     if isinstance(recommender, Bounded) and writes:

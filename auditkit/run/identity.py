@@ -34,7 +34,7 @@ __all__ = ["require_same_run", "run_identity", "set_aside_other_run"]
 def run_identity(
     recipe: AuditRecipe, loaded: LoadedRecommender, catalog: Catalog, dataset: Dataset
 ) -> dict[str, JsonValue]:
-    """Fingerprints of everything on which a result depends; if any of them changes, it is another
+    """Return the fingerprints of all inputs of a result; a run with another fingerprint is another
     run.
     """
     return {
@@ -51,15 +51,18 @@ def run_identity(
 
 
 def _domain(catalog: Catalog) -> dict[str, JsonValue]:
-    """Hash of the domain pack, whose words are in the prompts; the pack for movies is the default,
-    so that its runs keep their identity.
+    """Hash of the domain pack, which contributes words to the prompts.
+
+    The default pack, for movies, adds no hash, so that older runs keep their identity.
     """
     return {} if catalog.domain == MOVIES else {"domain": domain_pack(catalog.domain).sha256}
 
 
 def _files(recipe: AuditRecipe) -> dict[str, JsonValue]:
-    """Hashes of what probes read: files in parameters whose names end in `_file`, and model folders
-    in those that end in `_model` or `_models`.
+    """Hashes of files and model folders that probes read.
+
+    Files are named by parameters ending in `_file`, model folders by those ending in `_model` or
+    `_models`.
     """
     return {**_named_files(recipe), **_model_folders(recipe)}
 
@@ -92,11 +95,11 @@ def _named_files(recipe: AuditRecipe) -> dict[str, JsonValue]:
 
 
 def require_same_run(out: Path, identity: Mapping[str, Any], run_key: str, *, resume: bool) -> None:
-    """Require that a folder is free, or holds this run and may be resumed.
+    """Require that a run folder is unused, or contains this run and may be resumed.
 
     Raises:
-        ConfigurationError: the folder holds another run (the message says what changed), or it
-            holds this run and `resume` is false.
+        ConfigurationError: the folder contains another run (the message names what changed), or it
+            contains this run and `resume` is false.
     """
     if not (out / MANIFEST).is_file():
         return
@@ -105,8 +108,8 @@ def require_same_run(out: Path, identity: Mapping[str, Any], run_key: str, *, re
         before = manifest.get("fingerprints", {})
         changed = [name for name, value in identity.items() if before.get(name) != value]
         raise ConfigurationError(
-            f"{out} holds another run: {', '.join(changed) or 'its identity'} changed. "
-            "Give another --out folder; runs are never mixed."
+            f"{out} contains another run: {', '.join(changed) or 'its identity'} changed. Give "
+            "another --out folder; runs are never mixed."
         )
     if not resume:
         raise ConfigurationError(
@@ -129,7 +132,7 @@ def set_aside_other_run(
         catalog, allow_outside: as in `load_data`.
 
     Returns:
-        The new path; None if `out` is free or belongs to this run.
+        The new path; None if `out` contains no run or this run.
     """
     if not (out / MANIFEST).is_file():
         return None

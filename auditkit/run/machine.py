@@ -1,7 +1,7 @@
-"""What this machine and installation offer: versions, cores, memory, disk, extras and caches.
+"""Description of the machine and installation: versions, cores, memory, disk, extras and caches.
 
-Versions are read from the metadata of packages, so nothing heavy is imported and a package that
-cannot be imported is listed all the same.
+Versions are read from the metadata of packages, so nothing heavy is imported, and packages that
+fail to import are listed, too.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Extra:
-    """An extra of auditkit: its packages with their versions, and what is missing.
+    """An optional extra of auditkit: installed packages with versions, and missing packages.
 
-    `command` installs it; it is empty if nothing is missing.
+    `command` installs the extra; it is empty if no package is missing.
     """
 
     name: str
@@ -54,11 +54,14 @@ class Machine:
     """The machine and the installation.
 
     Attributes:
-        versions: of Python, the platform and the main packages; None if not installed.
-        cores: that this process may use, also by the quota of its container.
-        memory_bytes: of the machine or its container. available_bytes: free now; None if unknown.
-        disk_free_bytes: by folder, where runs are written and where the cache is.
-        cache: folder of the cache. cached: what is in it.
+        versions: versions of Python, the platform and the main packages; None if not installed.
+        cores: number of CPU cores that this process may use, limited by affinity and container
+            quota.
+        memory_bytes: memory of the machine, or of its container; None if unknown.
+        available_bytes: memory that is free now; None if unknown.
+        disk_free_bytes: free disk space by folder, for the folder of runs and the cache.
+        cache: folder of the cache.
+        cached: entries of the cache.
     """
 
     versions: dict[str, str | None]
@@ -102,7 +105,7 @@ def _version(package: str) -> str | None:
 
 
 def _extras() -> Iterator[Extra]:
-    """Every extra for users; the build resolves extras that contain others."""
+    """Yield every extra for users; extras that contain other extras were resolved by the build."""
     stated: dict[str, dict[str, str | None]] = {}
     for line in requires("auditkit") or ():
         if (package := _REQUIREMENT.match(line)) is not None:
@@ -131,7 +134,7 @@ def _cores() -> float:
 
 
 def _memory() -> int | None:
-    """Memory of the machine, or the limit of the container if that is less."""
+    """Memory in bytes of the machine, or the limit of the container if lower; None if unknown."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):  # not on every system

@@ -1,4 +1,4 @@
-"""A recommender that is loaded for a few requests of its own, outside an audit."""
+"""Load a recommender for a few requests outside an audit."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ def opened_recommender(
     """Load a recommender with its declared facts, and restrict the network while it is used.
 
     Args:
-        target: as for `run_audit`. recipe: names its target card and privacy claim.
-        dataset: users and items that the recommender is asked about.
-        options: what code may do, and where it may connect.
+        target: TARGET argument, as for `run_audit`.
+        recipe: recipe that the audit would use.
+        dataset: users and items of the requests.
+        options: permissions of code and network.
 
     Raises:
         TargetUnavailable: the recommender cannot be loaded.
-        NetworkForbidden: its code tried to connect, also if it hid the error.
+        NetworkForbidden: code of the recommender tried to connect, even if it suppressed the error.
     """
     restriction = restriction_for(target, online=options.online)
     with restricted_network(restriction):
@@ -42,5 +43,7 @@ def opened_recommender(
 
 
 def deadline_of(loaded: LoadedRecommender, options: AuditOptions) -> float | None:
-    """Seconds that one call may take: a limit for the user's own code, which may hang."""
+    """Seconds that one call may take; None for no limit. Only user code, which may hang, has a
+    limit.
+    """
     return options.call_seconds if loaded.kind == "python" or loaded.code else None

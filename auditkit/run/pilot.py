@@ -1,8 +1,8 @@
 """Pilot of the counterfactual probe, which estimates how many probes an audit needs.
 
-Twenty probes show the noise of one similarity and whether the responses are usable, before an audit
-spends thousands of calls. The pilot runs in a temporary folder; with a cache, the audit reuses its
-responses. The sample sizes are those of `auditkit.stats.power`.
+Twenty probes estimate the noise of one similarity and show whether the responses are usable, before
+an audit sends thousands of calls. The pilot runs in a temporary folder; with a cache, the audit
+reuses its responses. The sample sizes are those of `auditkit.stats.power`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class PilotRow:
     """Numbers of probes that an audit of one attribute needs.
 
     Attributes:
-        sigma: noise of one similarity, Jaccard points. margin: largest SNSR that passes.
-        to_pass: number of probes with which a fair recommender stays below the margin in about 95 %
-            of runs.
+        sigma: standard deviation of the noise of one similarity, in Jaccard points.
+        margin: largest SNSR that passes.
+        to_pass: number of probes with which a fair recommender is shown to be below the margin in
+            about 95 % of runs.
         to_detect: number of probes that detect a difference as large as the margin in 80 % of runs.
         planned: number of probes in the recipe.
     """
@@ -48,7 +49,7 @@ class PilotRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PilotRun:
-    """Result of a pilot; `reason` says why there are no rows."""
+    """Result of a pilot; `reason` states why there are no rows, or is None if there are rows."""
 
     calls: int
     usable_rate: float | None
@@ -72,11 +73,13 @@ def run_pilot(
 
     Raises:
         ConfigurationError: the recipe does not run the counterfactual probe.
-        AuditkitError: for the same reasons as `run_audit`.
+        AuditkitError: as in `run_audit`.
     """
     stated = recipe.probes.get(PROBE)
     if stated is None:
-        raise ConfigurationError(f"--pilot is for {PROBE}, which recipe {recipe.name} leaves out.")
+        raise ConfigurationError(
+            f"--pilot measures the probe {PROBE}, which recipe {recipe.name} does not contain."
+        )
     planned = int(getattr(recipe.build(PROBE), "n_probes", PILOT))
     alone = {**stated, "n_probes": PILOT, "intersections": [], "wordings": []}
     small = recipe.model_copy(update={"probes": {PROBE: alone}})

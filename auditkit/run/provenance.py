@@ -57,7 +57,7 @@ _PACKAGES = (
 
 
 def describe_target(target: str, loaded: LoadedRecommender, asked: Target) -> TargetDescription:
-    """Identity of the audited recommender."""
+    """Describe the audited recommender: name, adapter, capabilities and fingerprint."""
     return TargetDescription(
         name=getattr(loaded.recommender, "name", target),
         kind=loaded.kind,
@@ -70,7 +70,7 @@ def describe_target(target: str, loaded: LoadedRecommender, asked: Target) -> Ta
 
 
 def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]:
-    """The catalog against which responses were checked, and its overlap with the histories."""
+    """Describe the catalog of the audit and its overlap with the histories."""
     overlap = sum(item.id in catalog.index for item in dataset.catalog.items) / len(
         dataset.catalog.items
     )
@@ -95,7 +95,7 @@ def describe_catalog(catalog: Catalog, dataset: Dataset) -> dict[str, JsonValue]
 
 
 def detectors(recipe: AuditRecipe, target: Target, catalog: Catalog) -> tuple[Detector, ...]:
-    """Detectors used in this audit, with their measured error rates."""
+    """Return the detectors of this audit with their measured error rates."""
     linker, on_titles, on_texts = (_linker_detector(catalog, recipe.seed), *measured_quality())
     scanned = measured_detectors() if "privacy.scan" in recipe.probes else ()
     if "fairness.words" in recipe.probes:
@@ -113,13 +113,13 @@ def _linker_detector(catalog: Catalog, seed: int) -> Detector:
         name="title linker",
         sensitivity=sensitivity,
         specificity=specificity,
-        method="catalog titles in four written forms must be found; the same titles, taken out "
-        "of the index, refused",
+        method="catalog titles, written in four forms, must be linked; titles that are not in "
+        "the index must be refused",
     )
 
 
 def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """A note on the sample of scores that was recomputed; an empty tuple if none was."""
+    """Return a note on the recomputed sample of scores; empty if no score was recomputed."""
     computed = [record["derived"] for record in records if "cached_from" not in record]
     found = largest_difference(computed)
     if found is None:
@@ -127,15 +127,17 @@ def scores_checked(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     n, worst = found
     bound = next(b for b in (1e-6, 1e-5, 1e-4, BOUND) if worst <= b) if worst <= BOUND else worst
     return (
-        f"Scores of {n} requests were computed again by one forward per pair; the largest "
-        f"difference is below {bound:g} nats a title.",
+        f"The scores of {n} requests were recomputed with one forward pass per title; the largest "
+        f"difference is below {bound:g} nats per title.",
     )
 
 
 def notes_on_responses(
     loaded: LoadedRecommender, records: Sequence[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """Notes on failed and truncated responses, reasoning in them, and prompts that were cut."""
+    """Return notes on failed and truncated responses, on responses with reasoning, and on prompts
+    that were cut.
+    """
     error = commonest_error(records)
     notes = ((error,) if error else ()) + reasoning_removed(records)
     if "endpoint" not in loaded.kind:  # also as a stage of a pipeline
@@ -149,19 +151,19 @@ def notes_on_responses(
 
 
 def work_of(recommender: object) -> Mapping[str, JsonValue]:
-    """Forward passes and tokens of a model in this process; empty if it does not count them."""
+    """Return the numbers of forward passes and tokens of a local model; empty without counts."""
     return dict(recommender.work()) if isinstance(recommender, Works) else {}
 
 
 def run_notes_of(recommender: object, records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Notes of a recommender for the run summary."""
+    """Return the notes of a recommender for the run summary."""
     if not isinstance(recommender, RunNotes):
         return []
     return list(recommender.run_notes([body["request_id"] for body in records]))
 
 
 def environment() -> dict[str, str]:
-    """Versions of the installed packages; they are the same for all runs on one machine."""
+    """Return the versions of the installed packages."""
     found = {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

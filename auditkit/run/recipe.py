@@ -1,4 +1,4 @@
-"""Audit recipe: a YAML file with data, seed and probes, whose errors are reported all at once."""
+"""Audit recipe: a YAML file with data, seed and probes; all errors in it are reported at once."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class AuditRecipe(BaseModel):
     """Data, seed and probes of an audit.
 
     `probes` maps probe ids to parameters, in the order in which they run; `{}` means the defaults.
-    `checks` are the user's own; `read_recipe` makes them the parameter of the last probe, `check`,
-    so that a recipe without checks has the same hash as before. `reference_catalog` becomes the
-    parameter `reference_file` of `hallucination.catalog` in the same way.
+    `checks` are own checks of the user; `read_recipe` makes them the parameter of the last probe,
+    `check`, so that the hash of a recipe without checks does not depend on this feature.
+    `reference_catalog` becomes the parameter `reference_file` of `hallucination.catalog` in the
+    same way.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,24 +52,23 @@ class AuditRecipe(BaseModel):
         return TypeAdapter(load_object(spec.path)).validate_json(stated, strict=True)
 
     def only(self, names: typing.Sequence[str]) -> AuditRecipe:
-        """The same recipe restricted to dimensions or probe ids.
+        """Return this recipe restricted to the given dimensions or probe ids.
 
         Raises:
-            ConfigurationError: a name is neither a dimension nor a probe id, or the recipe has no
-                such probe.
+            ConfigurationError: a name is not a dimension or probe id, or the recipe has no such
+                probe.
         """
         known = {*probes(), OWN_CHECKS, *(spec.dimension for spec in probes().values())}
         planned = {*self.probes, *(probe_spec(probe_id).dimension for probe_id in self.probes)}
         for name in names:
             if name in known and name not in planned:
                 raise ConfigurationError(
-                    f"recipe {self.name} has no probe of {name}. Add it to the recipe."
+                    f"recipe {self.name} has no probe of {name}. Add one to the recipe."
                 )
             if name not in known:
                 raise ConfigurationError(
-                    f"--only got {name!r}, which is neither a dimension nor a "
-                    f"probe.{did_you_mean(name, known)} "
-                    "`auditkit list probes` shows them."
+                    f"--only got {name!r}, which is not the name of a dimension or "
+                    f"probe.{did_you_mean(name, known)} `auditkit list probes` shows the names."
                 )
         kept = {
             probe_id: parameters
@@ -83,10 +83,12 @@ def read_recipe(path: Path, *, allow_outside: bool = False) -> AuditRecipe:
 
     Args:
         path: the YAML file.
-        allow_outside: whether it may name files outside its folder and the current one.
+        allow_outside: whether the recipe may name files outside of its folder and the current
+            folder.
 
     Raises:
-        ConfigurationError: every error at once, each with file and line.
+        ConfigurationError: the recipe is not valid; the message lists all errors with file and
+            line.
     """
     document = load_yaml(path)
     named: list[list[str | int]] = [["data"], ["catalog"], ["reference_catalog"]]
@@ -106,27 +108,33 @@ def read_recipe(path: Path, *, allow_outside: bool = False) -> AuditRecipe:
         if "probes" not in stated:
             found.append(located(document, ["probes"], "this key is required"))
         elif stated["probes"] == {}:
-            found.append(located(document, ["probes"], "the recipe has no probe"))
+            found.append(
+                located(document, ["probes"], "the recipe has no probe; name at least one")
+            )
     found += _repeated_checks(document)
     if "reference_catalog" in stated and CATALOG_CHECKS not in _stated_probes(document):
-        found.append(located(document, ["reference_catalog"], f"needs the probe {CATALOG_CHECKS}"))
+        found.append(
+            located(document, ["reference_catalog"], f"needs the probe {CATALOG_CHECKS}; add it")
+        )
     hint = "`auditkit list probes` shows ids and parameters." if found else ""
     read = validate(document, TypeAdapter(AuditRecipe), others=found, hint=hint)
     return with_reference(_with_checks(read), read.reference_catalog)
 
 
 def with_reference(recipe: AuditRecipe, reference: str | None) -> AuditRecipe:
-    """The recipe whose catalog checks also look titles up in a reference catalog; None for none.
+    """Return the recipe with `reference` as the reference catalog of its catalog checks.
+
+    A reference of None returns the recipe unchanged.
 
     Raises:
-        ConfigurationError: the recipe has no catalog checks.
+        ConfigurationError: the recipe does not run `hallucination.catalog`.
     """
     if reference is None:
         return recipe
     if CATALOG_CHECKS not in recipe.probes:
         raise ConfigurationError(
             f"a reference catalog needs the probe {CATALOG_CHECKS}, which recipe {recipe.name} "
-            "does not have. Add the probe, or leave the reference catalog out."
+            "does not have. Add the probe, or remove the reference catalog."
         )
     stated = {**recipe.probes[CATALOG_CHECKS], "reference_file": reference}
     probes = {**recipe.probes, CATALOG_CHECKS: stated}
@@ -134,7 +142,9 @@ def with_reference(recipe: AuditRecipe, reference: str | None) -> AuditRecipe:
 
 
 def _with_checks(recipe: AuditRecipe) -> AuditRecipe:
-    """The recipe whose checks are the parameter of its last probe; unchanged without checks."""
+    """Move the checks of a recipe into the parameters of its last probe; unchanged without
+    checks.
+    """
     if not recipe.checks:
         return recipe
     checks: list[JsonValue] = [
@@ -146,25 +156,29 @@ def _with_checks(recipe: AuditRecipe) -> AuditRecipe:
 
 
 def _repeated_checks(document: Document) -> Iterator[tuple[int, str]]:
-    """Errors for ids of checks that occur twice."""
+    """Yield an error for every check id that occurs twice."""
     stated = document.data.get("checks") if isinstance(document.data, dict) else None
     seen: set[object] = set()
     for position, check in enumerate(stated if isinstance(stated, list) else ()):
         name = check.get("id") if isinstance(check, dict) else None
         if isinstance(name, str) and name in seen:
-            yield located(document, ["checks", position, "id"], f"the check {name!r} occurs twice")
+            yield located(
+                document,
+                ["checks", position, "id"],
+                f"the check id {name!r} occurs twice; ids must be unique",
+            )
         seen.add(name if isinstance(name, str) else None)
 
 
 def _stated_probes(document: Document) -> Mapping[str, Mapping[str, Any]]:
-    """The entries under `probes` that are mappings; other entries are rejected by the schema."""
+    """Return the entries under `probes` that are mappings; the schema rejects other entries."""
     stated = document.data.get("probes") if isinstance(document.data, dict) else None
     entries = stated.items() if isinstance(stated, dict) else ()
     return {name: entry for name, entry in entries if isinstance(entry, dict)}
 
 
 def _named_places(parameters: Mapping[str, Any]) -> Iterator[list[str | int]]:
-    """Places of the parameters that name files or model folders."""
+    """Yield the key paths of parameters that name files or model folders."""
     for name, value in parameters.items():
         if name.endswith(("_file", "_model")):
             yield [name]

@@ -1,9 +1,10 @@
-"""Derive the measurements of a run again from its evidence, without calling the recommender.
+"""Recompute the measurements of a run from its evidence, without calling the recommender.
 
-The probes run over the recorded log, as they do when a finished audit is resumed: every call is
-answered from a record, and a call without one is `not_run`. The recommender is loaded only because
-its templates render the prompts, from which the ids of the calls are computed. The run key, with
-which the hash chain of the evidence begins, binds recipe, data, catalog and recommender.
+The probes read the recorded log, as they do when a finished audit is resumed: every call is
+answered from a record, and a call without a record is `not_run`. The recommender is loaded only
+because its templates render the prompts, from which the ids of the calls are computed. The hash
+chain of the evidence begins with the run key, which depends on recipe, data, catalog and
+recommender.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ class Recomputed:
     """Result of a recomputation.
 
     Attributes:
-        n_findings: number of findings that were derived again.
+        n_findings: number of recomputed findings.
         differences: one sentence per difference between `result.json` and the evidence.
-        left_out: probes whose inputs are not all in the evidence.
+        left_out: ids of probes that cannot be recomputed, because the evidence lacks some of their
+            inputs.
     """
 
     n_findings: int
@@ -61,18 +63,18 @@ class Recomputed:
 def recompute_run(
     run: Path, *, target: str | None = None, options: AuditOptions = AuditOptions()
 ) -> Recomputed:
-    """Run the probes over the recorded log and compare with `result.json`.
+    """Recompute the findings from the recorded log and compare them with `result.json`.
 
     Args:
         run: the run folder.
-        target: the audited recommender; None for the one that the manifest names.
-        options: `catalog`, `prompts`, `target_card` and `limit` of the audit; those that are None
-            are read from the manifest. `allow_code` is needed for a `python:` target,
-            `allow_outside` for data outside the folder of their description.
+        target: the audited recommender; None for the recommender that the manifest names.
+        options: `catalog`, `prompts`, `target_card` and `limit` of the audit; an option that is
+            None is read from the manifest. `allow_code` is required for a `python:` target,
+            `allow_outside` for tables outside of the folder of their description.
 
     Raises:
-        ConfigurationError: the recommender or its data are not those of the run.
-        IntegrityError: result or evidence are damaged.
+        ConfigurationError: the recommender or the data differ from those of the run.
+        IntegrityError: `result.json` or the evidence is damaged.
     """
     recorded, manifest = AuditResult.read(run), read_manifest(run)
     target, options = as_audited(manifest, target, options)
@@ -105,10 +107,10 @@ def recompute_run(
 def as_audited(
     manifest: Mapping[str, Any], target: str | None, options: AuditOptions
 ) -> tuple[str, AuditOptions]:
-    """Target and options, completed by what the audit was given.
+    """Fill in target and options with the arguments of the audit, from its manifest.
 
     Raises:
-        ConfigurationError: no target is given, and the manifest names none.
+        ConfigurationError: `target` is None, and the manifest does not name the recommender.
     """
     named = manifest.get("volatile", {}).get("audited", {})
     target = target or named.get("target")
@@ -131,10 +133,10 @@ def as_audited(
 
 
 def recipe_of(recorded: AuditResult, manifest: Mapping[str, Any]) -> AuditRecipe:
-    """The recipe that `result.json` states, if it is the one of the run.
+    """Read the recipe in `result.json` and check its hash against the manifest.
 
     Raises:
-        IntegrityError: it is not.
+        IntegrityError: the recipe is not the recipe of the run.
     """
     try:
         recipe = TypeAdapter(AuditRecipe).validate_python(recorded.recipe)
@@ -151,7 +153,7 @@ def recipe_of(recorded: AuditResult, manifest: Mapping[str, Any]) -> AuditRecipe
 def _loaded(
     target: str, dataset: Dataset, recorded: AuditResult, options: AuditOptions
 ) -> LoadedRecommender:
-    """The recommender, loaded without contacting a server."""
+    """Load the recommender without contacting a server."""
     loaded = load_recommender(
         target,
         dataset=dataset,
@@ -172,7 +174,7 @@ def _loaded(
 
 
 def _require_identity(found: Mapping[str, JsonValue], manifest: Mapping[str, Any]) -> None:
-    """Require the inputs of the run.
+    """Require that the inputs are those of the run.
 
     Raises:
         ConfigurationError: recommender, data, catalog or version differ; the message names them.
@@ -182,8 +184,9 @@ def _require_identity(found: Mapping[str, JsonValue], manifest: Mapping[str, Any
     before = manifest.get("fingerprints", {})
     changed = [name for name, value in found.items() if before.get(name) != value]
     raise ConfigurationError(
-        f"the run cannot be recomputed: {', '.join(changed) or 'its identity'} differ from the "
-        "audit. Give the same recommender, data, catalog and version of auditkit."
+        "the run cannot be recomputed, because these inputs differ from those of the audit: "
+        f"{', '.join(changed) or 'run identity'}. Give the same recommender, data, catalog and "
+        "version of auditkit."
     )
 
 
@@ -199,7 +202,7 @@ def _derive(
     log: SealedLog,
     options: AuditOptions,
 ) -> AuditResult:
-    """The result of the probes over the recorded log."""
+    """Compute the result of the probes from the recorded log."""
     asked = Target(
         loaded.recommender,
         catalog=catalog,
@@ -225,7 +228,7 @@ def _derive(
 
 
 def _without(result: AuditResult, left_out: Sequence[str]) -> AuditResult:
-    """The result without the probes that cannot be derived again."""
+    """Return the result without the probes that cannot be recomputed."""
     return replace(
         result,
         outcomes=tuple(o for o in result.outcomes if o.probe not in left_out),
@@ -239,7 +242,7 @@ def _differences(recorded: AuditResult, derived: AuditResult, log: SealedLog) ->
     for key in dict.fromkeys([*written, *found]):
         if key not in found or key not in written:
             where = "result.json" if key in written else "the evidence"
-            yield f"{key} is only in {where}"
+            yield f"the finding {key} is only in {where}"
         else:
             yield from _compared(key, _plain(written[key]), _plain(found[key]))
     before, after = ({o.probe: o for o in r.outcomes} for r in (recorded, derived))
@@ -256,7 +259,7 @@ def _differences(recorded: AuditResult, derived: AuditResult, log: SealedLog) ->
         yield from _compared(f"target.{name}", ours, theirs)
     asked = {o.probe for o in derived.outcomes if o.planned}
     for probe in sorted({body["probe"] for body in log.records} & set(after) - asked):
-        yield f"probe {probe} has records and was not measured"
+        yield f"probe {probe} has records in the evidence but was not measured"
 
 
 def _key(finding: Finding) -> str:
@@ -272,7 +275,9 @@ def _plain(finding: Finding) -> Any:
 
 
 def _counted(outcome: Outcome) -> dict[str, object]:
-    """Status and counts; the reason of a run that was stopped depends on its budget."""
+    """Return status, counts and reason; the reason of a stopped run is left out, because it depends
+    on the budget.
+    """
     stopped = bool(outcome.counts.get("not_run"))
     reason = None if stopped or outcome.status == "error" else outcome.reason
     counts = {name: n for name, n in outcome.counts.items() if n}
@@ -285,7 +290,7 @@ def _counted(outcome: Outcome) -> dict[str, object]:
 
 
 def _compared(place: str, recorded: Any, derived: Any) -> Iterator[str]:
-    """Yield the first places at which two JSON values differ beyond rounding."""
+    """Yield the places at which two JSON values differ by more than rounding."""
     if isinstance(recorded, dict) and isinstance(derived, dict):
         for name in sorted({*recorded, *derived}):
             yield from _compared(f"{place}.{name}", recorded.get(name), derived.get(name))

@@ -140,7 +140,7 @@ def run_audit(
 
 @dataclass
 class _Run:
-    """An open run folder; `status` is written to its manifest at the end."""
+    """An open run folder; `status` is written to the manifest at the end of the run."""
 
     key: str
     log: RunLog
@@ -156,7 +156,9 @@ def _open_run(
     *,
     named: Mapping[str, JsonValue],
 ) -> Iterator[_Run]:
-    """Lock the folder, open its log, and seal the manifest at the start and at the end."""
+    """Lock the run folder, open its log, and write a sealed manifest at the start and at the
+    end.
+    """
     key = sha256_json(identity)
     with lock_run(out):
         require_same_run(out, identity, key, resume=options.resume)
@@ -185,8 +187,8 @@ def _open_run(
 
 
 def _named(target: str, loaded: LoadedRecommender, options: AuditOptions) -> dict[str, JsonValue]:
-    """What the command named, with which `verify --recompute` loads the same inputs again,
-    and the file of the code that was executed.
+    """Arguments of the command, with which `verify --recompute` loads the inputs, and the code
+    file.
     """
     return {
         "target": target,
@@ -240,7 +242,9 @@ def _spread_over_workers(
     recipe: AuditRecipe,
     options: AuditOptions,
 ) -> Iterator[tuple[object, int]]:
-    """Yield the recommender, or Ray actors that hold it, and the number of requests per call."""
+    """Yield the recommender, or Ray actors with copies of it, and the number of requests per
+    call.
+    """
     if options.workers is None:
         yield loaded.recommender, recipe.batch_size
         return
@@ -259,9 +263,9 @@ def _spread_over_workers(
 
 
 def _fit_to_write(result: AuditResult) -> AuditResult:
-    """The result without secrets and with escaped lone surrogates.
+    """Remove secrets from the result and escape lone surrogates.
 
-    Recommender output may contain both, and a file with a lone surrogate cannot be read back.
+    Recommender output may contain both, and a file with a lone surrogate cannot be read again.
     """
     redaction, text = Redaction(), result.to_json()
     if not redaction and "\\ud" not in text:
@@ -279,7 +283,9 @@ def _what_is_missing(stop: StopRule, limit: int | None) -> list[str]:
     if limit is not None:
         notes.append(f"sampled: every probe was limited to {limit} users or items (--limit)")
     if stop.stopped:
-        notes.append(f"stopped early ({stop.stopped}): {stop.detail}; the rest was not asked")
+        notes.append(
+            f"stopped early ({stop.stopped}): {stop.detail}; the remaining requests were not sent"
+        )
     return notes
 
 
@@ -292,7 +298,7 @@ def run_probes(
     restriction: Restriction | None,
     progress: Progress,
 ) -> tuple[list[Outcome], list[Finding]]:
-    """Run every probe of a recipe, in its order; a probe that crashes does not end the others."""
+    """Run the probes of a recipe in order; if a probe crashes, the next ones still run."""
     outcomes: list[Outcome] = []
     findings: list[Finding] = []
     users = load_users(dataset)
@@ -306,7 +312,7 @@ def run_probes(
         counts = bound.status_counts()
         outcome = replace(outcome, planned=sum(counts.values()), counts=counts)
         if outcome.status == "ran" and counts["not_run"]:
-            left = f"{counts['not_run']} of {outcome.planned} requests were not asked"
+            left = f"{counts['not_run']} of {outcome.planned} requests were not sent"
             stop = target.stop
             why = f"{stop.stopped}: {stop.detail}; {left}" if stop.stopped else left
             outcome = replace(outcome, reason=why)
@@ -345,7 +351,9 @@ def run_probe(
 
 
 def _traceback(error: Exception) -> str:
-    """Traceback with paths relative to the package, so that equal crashes give equal bytes."""
+    """Format a traceback with paths relative to the package, so that equal crashes give equal
+    texts.
+    """
     text = "".join(traceback.format_exception(error))
     root = re.escape(str(Path(__file__).resolve().parents[2]))
     return re.sub(rf'"(?:{root}/|[^"]*/site-packages/|[^"]*/lib/python[^/"]*/)', '"', text)

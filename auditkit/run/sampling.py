@@ -1,8 +1,8 @@
 """Smaller audits for trials (`--limit`): the same probes on fewer users or items.
 
-The number of users or items of a probe is reduced, which keeps its paired designs intact; cutting
-the list of requests would leave incomplete pairs. Users are sampled in the seeded order of the run,
-so the sample is the first part of the full audit, and a later full run reuses its responses.
+Reducing the number of users or items of a probe keeps paired designs intact, whereas cutting the
+list of requests would leave incomplete pairs. Users are sampled in the seeded order of the run, so
+the sample is the first part of the full audit, and a later full run reuses its responses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SAMPLE_SIZES = ("n_users", "n_probes", "n_items", "n_members")
 
 
 def scaled(probe: Any, context: Context, limit: int | None) -> tuple[Any, Context]:
-    """The probe and its context with at most `limit` users or items; unchanged if `limit` is None.
+    """Limit a probe and its context to `limit` users or items; unchanged if `limit` is None.
 
     Raises:
         InvalidArgument: limit < 1.
@@ -27,7 +27,7 @@ def scaled(probe: Any, context: Context, limit: int | None) -> tuple[Any, Contex
     if limit is None:
         return probe, context
     if limit < 1:
-        raise InvalidArgument(f"--limit got {limit}. Give at least 1.")
+        raise InvalidArgument(f"--limit got {limit}. Give a number of at least 1.")
     sizes = [field.name for field in fields(probe) if field.name in _SAMPLE_SIZES]
     if sizes:
         stated = {name: getattr(probe, name) for name in sizes}

@@ -41,15 +41,18 @@ _ERRORS = ("target_error", "timeout")
 
 @dataclass(frozen=True, kw_only=True)
 class TargetCheck:
-    """What was found out about a recommender.
+    """Result of the check of a recommender.
 
     Attributes:
-        load_seconds: to load the recommender. request_seconds: of the timed request.
-        answer: the response to one request; None if the recommender neither lists nor generates.
-        error: what the recommender raised, if the request failed.
-        n_items: parsed items. n_linked: those that are in the catalog.
-        overlap: items of the users' data that the given catalog has; None without a catalog.
-        calls: of an audit with the recipe. minutes: estimated for them; None if it is unknown.
+        load_seconds: time to load the recommender.
+        request_seconds: duration of the timed request.
+        answer: the response to one request; None if the recommender returns no lists and no texts.
+        error: the error that the recommender raised; None if the request succeeded.
+        n_items: number of parsed items.
+        n_linked: number of parsed items that are linked to the catalog.
+        overlap: overlap of the users' data with the given catalog; None without a catalog.
+        calls: number of calls of an audit with the recipe.
+        minutes: estimated duration of these calls; None if unknown.
     """
 
     name: str
@@ -72,13 +75,13 @@ class TargetCheck:
 
     @property
     def failed(self) -> bool:
-        """Whether the recommender failed on the request."""
+        """Whether the request failed."""
         return self.answer is not None and self.answer.status in _ERRORS
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """The record of the first request, and the timed one."""
+    """Record of the first request, and timing of the timed request."""
 
     first: Mapping[str, Any]
     timed: TimedCall
@@ -89,17 +92,18 @@ def check_target(
 ) -> TargetCheck:
     """Load a recommender, send a request, and estimate how long an audit takes.
 
-    A fast request is sent twice and the second one timed, because the first one of a model also
-    warms it up.
+    If the first request is fast, a second request is sent and timed, because the first request of a
+    model includes its warm-up.
 
     Args:
-        target: as for `run_audit`. recipe: names the data and the probes of the estimate.
-        options: catalog and what code may do.
+        target: TARGET argument, as for `run_audit`.
+        recipe: recipe with the data, and with the probes of the estimate.
+        options: catalog, and permissions of code.
 
     Raises:
         TargetUnavailable: the recommender cannot be loaded.
         CatalogError: the data or the catalog cannot be read.
-        ConfigurationError: the data have no user.
+        ConfigurationError: the data have no user with a history.
     """
     dataset, catalog, overlap = _data(recipe, options)
     started = time.monotonic()
@@ -140,7 +144,7 @@ def check_target(
 
 
 def _data(recipe: AuditRecipe, options: AuditOptions) -> tuple[Dataset, Catalog, Overlap | None]:
-    """Data, catalog and their overlap; a catalog of other items is reported and not used."""
+    """Load data and catalog and count their overlap; a catalog of other items is not used."""
     dataset, catalog = load_data(
         recipe.model_copy(update={"catalog": None}) if options.catalog else recipe,
         domain=options.domain,
@@ -175,10 +179,14 @@ def _target(
 
 
 def _request(target: Target, log: RunLog, dataset: Dataset) -> _Asked | None:
-    """Send the neutral request of the first user; None if no text can be asked for."""
+    """Send the neutral request of the first user; None if the recommender returns no lists or
+    texts.
+    """
     users = load_users(dataset)
     if not users:
-        raise ConfigurationError("the data have no user with a history. Name other data (--data).")
+        raise ConfigurationError(
+            "the data have no user with a history. Name other data with --data."
+        )
     request = neutral_request(users[0], k=_K)
     request = replace(request, prompt=target.render(request))
     seconds = 0.0
@@ -195,7 +203,9 @@ def _request(target: Target, log: RunLog, dataset: Dataset) -> _Asked | None:
 
 
 def _send(target: Target, request: Request) -> bool:
-    """Ask for a list, or for a text if the recommender returns no lists; false if for neither."""
+    """Request a list, or a text if the recommender returns no lists; return False if it returns
+    none.
+    """
     if isinstance(target.recommender, Recommends):
         target.recommend([request])
     elif isinstance(target.recommender, Generates):

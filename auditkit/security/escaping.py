@@ -1,4 +1,4 @@
-"""Escape untrusted text, so that it cannot control a terminal, a log or a reader.
+"""Escape untrusted text, so that it cannot control a terminal, corrupt a log or mislead a reader.
 
 Model responses, item titles, group names and exception texts are treated as hostile. Control
 characters, bidirectional overrides, invisible characters and lone surrogates become
@@ -36,7 +36,7 @@ def _escape(character: str) -> str:
 
 
 def split_visible(text: str) -> list[tuple[str, bool]]:
-    """Split text into runs of (shown text, whether the run is an escape).
+    """Split text into runs of (visible text, whether the run is an escape).
 
     Args:
         text: any string; newlines and tabs are kept.
@@ -65,8 +65,8 @@ def terminal_text(text: str, limit: int = 200) -> str:
         limit: maximum number of characters; a longer text ends with an ellipsis.
 
     Returns:
-        Text without line breaks, control characters, `::` or `##[`. Print it after other words, so
-        that it never begins a line.
+        Text without line breaks, control characters, `::` or `##[`. Print the text after other
+        words, so that it never begins a line.
     """
     line = visible(text).replace("\n", "\\n").replace("\t", "\\t")
     line = re.sub(r"(?<=:)(?=:)|(?<=##)(?=\[)", "\u00b7", line)
@@ -74,7 +74,7 @@ def terminal_text(text: str, limit: int = 200) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """Format a number with four significant digits; an en dash if it is None."""
+    """Format a number with four significant digits; None becomes an en dash."""
     if value is None:
         return "\u2013"
     if value == int(value) and abs(value) < 1e9:

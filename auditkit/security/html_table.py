@@ -1,7 +1,7 @@
 """A small HTML table of untrusted text, for notebooks.
 
-It has no script, style sheet or link, and every cell is escaped, so that an item title cannot
-control the notebook that shows it. Size is bounded by the number of rows and characters.
+The table has no script, style sheet or link, and every cell is escaped, so that an item title
+cannot control the notebook. The numbers of rows and of characters per cell are limited.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ _MOST_CHARACTERS = 80
 def escaped_table(
     caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, most: int = 100
 ) -> str:
-    """Write rows of text as a table.
+    """Render rows of text as an HTML table.
 
     Args:
-        rows: one text per column; texts longer than 80 characters are cut.
-        most: number of rows that are shown; a last line says how many are left out.
+        caption: caption of the table.
+        columns: headings of the columns.
+        rows: rows with one text per column; texts of more than 80 characters are cut.
+        most: largest number of displayed rows; a last line states how many are left out.
 
     Returns:
         HTML of at most about 200 KB for five columns.

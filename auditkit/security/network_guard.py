@@ -1,8 +1,9 @@
 """Network guard: an audit of a local recommender opens no connection to another machine.
 
 An audit hook of Python receives every socket call, including those of libraries and other threads.
-A hook cannot be removed, so one is installed per process and is active while a `Restriction` is in
-force. It does not see other processes, or code that calls the operating system directly.
+A hook cannot be removed, so one hook is installed per process and is active while a `Restriction`
+is in force. The hook does not see other processes, or code that calls the operating system
+directly.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ class Restriction:
     """Hosts that may be reached: this machine, and at most one other host and port.
 
     Args:
-        host, port: the other host and port, such as a recommender's endpoint.
+        host, port: the other host and its port, such as those of a recommender's endpoint.
 
     Attributes:
-        violation: the first forbidden attempt, even if the code that made it hid the error.
+        violation: the first forbidden attempt, even if the code that made it suppressed the error;
+            None without one.
     """
 
     def __init__(self, host: str | None = None, port: int | None = None) -> None:
@@ -48,12 +50,12 @@ class Restriction:
         self.violation: NetworkForbidden | None = None
 
     def check(self) -> None:
-        """Raise the first forbidden attempt, if there was one."""
+        """Raise `NetworkForbidden` for the first forbidden attempt, if there was one."""
         if self.violation is not None:
             raise self.violation
 
     def inspect(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Reject a socket call to a host that may not be reached."""
+        """Reject a socket call to a forbidden host."""
         if event in _LOOKUPS:
             host = arguments[0]
             name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
@@ -79,15 +81,15 @@ class Restriction:
 
     def _refuse(self, place: str) -> None:
         error = NetworkForbidden(
-            f"{_caller()} tried to reach {place}, and this audit is offline. Add --online if its "
-            "recommender may use the network."
+            f"{_caller()} tried to connect to {place}, but this audit is offline. Add --online if "
+            "the recommender may use the network."
         )
         self.violation = self.violation or error
         raise error
 
 
 def _ascii(host: str | None) -> str | None:
-    """IDNA form of a host name."""
+    """Return the IDNA form of a host name; None if there is none."""
     try:
         return host.encode("idna").decode("ascii") if host else host
     except UnicodeError:
@@ -102,10 +104,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _caller() -> str:
-    """File and line of the code that opened the connection, without the folders of the machine.
+    """Return file and line of the code that opened the connection, without absolute folders.
 
-    This is the innermost frame outside Python, installed packages and auditkit; if there is none,
-    the innermost frame outside this module.
+    The code is the innermost frame outside of Python, installed packages and auditkit; if there is
+    no such frame, the innermost frame outside of this module.
     """
     frames = [f for f in traceback.extract_stack() if f.filename != __file__]
     foreign = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
@@ -114,7 +116,7 @@ def _caller() -> str:
 
 
 class _Switch:
-    """Holds the active restriction for the audit hook of this process."""
+    """The active restriction, which the audit hook of this process reads."""
 
     def __init__(self) -> None:
         self.restriction: Restriction | None = None
@@ -132,7 +134,7 @@ def _switch() -> _Switch:
 
 @contextlib.contextmanager
 def restricted_network(restriction: Restriction | None) -> Iterator[None]:
-    """Apply a restriction to all threads until the block ends; None restricts nothing."""
+    """Context in which a restriction applies to all threads; None restricts nothing."""
     if restriction is None:
         yield
         return

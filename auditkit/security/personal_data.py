@@ -1,10 +1,10 @@
 """Masking of e-mail addresses, telephone numbers and card numbers in model output.
 
-A model may repeat personal data of its training set. Only formats that are rarely anything else are
-masked: card numbers must have the length of their brand and a valid Luhn digit; telephone numbers
-need a country code, an area code in brackets or separators, or a word such as "phone" before them.
-ISBNs, ids, years and plain numbers in titles are left as they are. Names cannot be found by a
-pattern.
+A model may repeat personal data of its training set. Only formats that are rarely used for anything
+else are masked: card numbers must have the length of their brand and a valid Luhn digit; telephone
+numbers need a country code, an area code in brackets or separators, or a word such as "phone"
+before them. ISBNs, ids, years and plain numbers in titles are not masked. Names are not masked,
+because no pattern detects them.
 
 Source: Luhn check digit, ISO/IEC 7812-1; international numbers, ITU-T E.164.
 """
@@ -54,8 +54,9 @@ def mask(text: str) -> str:
 
 
 def find_contacts_and_cards(text: str) -> list[tuple[str, str]]:
-    """E-mail addresses, telephone numbers and card numbers in a text, as (kind, value) in the order
-    of kinds; the value of a number is its digits.
+    """Find e-mail addresses, telephone numbers and card numbers in a text.
+
+    Returns pairs (kind, value), ordered by kind; the value of a number is its digits.
     """
     found: list[tuple[str, str]] = []
 
@@ -68,10 +69,10 @@ def find_contacts_and_cards(text: str) -> list[tuple[str, str]]:
 
 
 def mask_response(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The log record of a response without personal data in what the recommender returned.
+    """Mask personal data in those fields of a log record that the recommender returned.
 
-    Different values of one response stay different: they are numbered, as in `[email 2]`, so that
-    two addresses in a list do not count as a repeated item.
+    The masks of different values in a response are numbered, as in `[email 2]`, so that two
+    addresses in a list do not count as a repeated item.
     """
     numbers: dict[tuple[str, str], int] = {}
 

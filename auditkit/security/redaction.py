@@ -2,8 +2,8 @@
 
 A recommender may echo its own key in a response, a title or an exception. All output is therefore
 searched for the values of variables whose names suggest a secret, in the usual forms: plain,
-URL-encoded, base64 (also inside a longer text) and escaped as JSON. Only strings of at least 8
-characters are searched for, because shorter ones would match by chance.
+URL-encoded, base64 (also inside a longer text) and escaped as JSON. Only secrets of at least 8
+characters are searched for, because shorter secrets would match by chance.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Redaction:
     """Replaces secrets by `[redacted:LENGTH]`.
 
     Args:
-        environment: variables by name. The value of a variable is redacted if its name suggests a
-            secret and the value is not an existing path.
+        environment: environment variables by name. A value is redacted if the name of its variable
+            suggests a secret and the value is not an existing path.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -76,7 +76,7 @@ def map_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _is_secret(name: str, environment: Mapping[str, str]) -> bool:
-    """Whether a variable is a secret, by its name or because it holds the endpoint key.
+    """Whether a variable contains a secret: its name suggests one, or it is the endpoint key.
 
     Settings of auditkit itself are not secrets.
     """
@@ -93,7 +93,7 @@ def _is_path(value: str) -> bool:
 
 
 def _forms(secret: str) -> set[str]:
-    """Forms in which a secret may be written, each at least the minimum length."""
+    """Return the forms in which a secret may occur, each of at least the minimum length."""
     import json  # only where a secret is set: every start of the command line loads this module
 
     raw = secret.encode("utf-8", "surrogateescape")
@@ -112,8 +112,8 @@ def _forms(secret: str) -> set[str]:
 
 
 def _base64_forms(raw: bytes) -> Iterator[str]:
-    """Yield the part of the Base64 text that depends on `raw` alone, for each of the three
-    alignments.
+    """Yield, for each of the three alignments, the part of the Base64 text that depends only on
+    `raw`.
     """
     for offset in range(3):
         encoded = binascii.b2a_base64(b"\0" * offset + raw, newline=False).decode("ascii")
@@ -122,13 +122,13 @@ def _base64_forms(raw: bytes) -> Iterator[str]:
 
 
 class _RedactedStream:
-    """Text stream that redacts its output and delegates everything else."""
+    """Text stream that redacts its output and delegates all other methods."""
 
     def __init__(self, stream: TextIO, redaction: Redaction) -> None:
         self._stream, self._redaction = stream, redaction
 
     def write(self, text: str) -> int:
-        """Write the text with its secrets redacted."""
+        """Write the text with secrets redacted."""
         self._stream.write(self._redaction.text(text))
         return len(text)
 
@@ -137,8 +137,10 @@ class _RedactedStream:
 
 
 def redact_process() -> None:
-    """Redact all output of this process until it ends, including what the interpreter prints last:
-    tracebacks, the message of `sys.exit` and errors of exit handlers.
+    """Redact all output of this process until it ends.
+
+    This includes the last output of the interpreter: tracebacks, the message of `sys.exit` and
+    errors of exit handlers.
     """
     sys.excepthook = _show_redacted
     redaction = Redaction()
@@ -148,7 +150,7 @@ def redact_process() -> None:
 
 @contextlib.contextmanager
 def redacted_streams() -> Iterator[None]:
-    """Redact stdout and stderr until the end of a block."""
+    """Context in which stdout and stderr are redacted."""
     redaction = Redaction()
     if not redaction:
         yield
@@ -169,8 +171,9 @@ def _wrapped(redaction: Redaction) -> tuple[TextIO, TextIO]:
 def _show_redacted(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print a traceback with the secrets of the environment as it is now: code that is audited may
-    have set a key since the start.
+    """Print a traceback in which the secrets of the current environment are redacted.
+
+    The environment is read again, because audited code may have set a key since the start.
     """
     lines = traceback.format_exception(kind, error, trace)
     sys.stderr.write(Redaction().text("".join(lines)))

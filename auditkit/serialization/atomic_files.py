@@ -12,7 +12,7 @@ __all__ = ["set_aside", "sha256_file", "write_atomically"]
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file as 64 hex digits, read in blocks of 1 MiB."""
+    """Return the SHA-256 of a file as 64 hex digits; the file is read in blocks of 1 MiB."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -36,6 +36,6 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def set_aside(folder: Path) -> Path:
-    """Rename a folder to the first free `NAME-1`, `NAME-2`, ...; returns the new path."""
+    """Rename a folder to the first unused of `NAME-1`, `NAME-2`, ...; return the new path."""
     number = next(n for n in count(1) if not folder.with_name(f"{folder.name}-{n}").exists())
     return folder.rename(folder.with_name(f"{folder.name}-{number}"))

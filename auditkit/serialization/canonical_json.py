@@ -1,6 +1,6 @@
 """Canonical JSON: one byte representation for every value, and its hash.
 
-Keys are sorted, there is no white space, only ASCII and no NaN. Lone surrogates and U+2028 are
+Keys are sorted, and the text is ASCII without white space or NaN. Lone surrogates and U+2028 are
 escaped, so a file is always valid UTF-8 and equal values have equal bytes on every machine. Source:
 RFC 8785, except that floats use Python's `repr`, which round-trips exactly.
 """
@@ -20,8 +20,9 @@ def canonical_json(value: object, *, indent: int | None = None) -> str:
 
     Args:
         value: anything `json` can represent; floats must be finite.
-        indent: 1 for files that people read; a list of plain values, such as the quantiles of an
-            estimate, is written on one line.
+        indent: spaces per level, 1 for files that people read; a list of plain values, such as the
+            quantiles of an estimate, is written on one line. None writes the whole value on one
+            line.
 
     Raises:
         ValueError: a float is NaN or infinite; write an undefined number as `null` with a reason.
@@ -34,7 +35,9 @@ def canonical_json(value: object, *, indent: int | None = None) -> str:
 
 
 def _indented(value: dict[str, Any] | list[Any] | tuple[Any, ...], indent: int, depth: int) -> str:
-    """A list or mapping as several lines, with the closing bracket one level less indented."""
+    """Format a list or mapping on several lines, with the closing bracket one level less
+    indented.
+    """
 
     def written(inner: Any) -> str:
         nested = isinstance(inner, dict | list | tuple) and inner
@@ -57,11 +60,11 @@ def read_json(text: str, *, parse_float: Callable[[str], Any] = float) -> Any:
 
     Args:
         text: the JSON text.
-        parse_float: makes a value from a number with a fraction or an exponent.
+        parse_float: function that converts the text of a number with a fraction or an exponent.
 
     Raises:
-        ValueError: not JSON, a repeated key, NaN / Infinity, or brackets nested about as deeply as
-            Python calls may be (1,000).
+        ValueError: the text is not JSON, or it contains a repeated key, NaN, Infinity, or brackets
+            nested to a depth of about 1,000, the recursion limit of Python.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -71,23 +74,23 @@ def read_json(text: str, *, parse_float: Callable[[str], Any] = float) -> Any:
         return result
 
     def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not a JSON number")
+        raise ValueError(f"{constant} is not a valid JSON number")
 
     try:
         return json.loads(
             text, object_pairs_hook=unique, parse_constant=refuse, parse_float=parse_float
         )
     except RecursionError:
-        raise ValueError("its brackets are nested too deeply") from None
+        raise ValueError("the brackets of the JSON text are nested too deeply") from None
 
 
 def sha256_bytes(content: bytes) -> str:
-    """SHA-256 of `content` as 64 hex digits."""
+    """Return the SHA-256 of `content` as 64 hex digits."""
     return hashlib.sha256(content).hexdigest()
 
 
 def json_list(chunks: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """The canonical JSON of one long list in pieces, without a copy of the whole list.
+    """Yield the canonical JSON of one long list in pieces, without copying the whole list.
 
     Args:
         chunks: adjacent parts of the list, as lists.
@@ -101,7 +104,7 @@ def json_list(chunks: Iterable[Sequence[Any]]) -> Iterator[str]:
 
 
 def sha256_text(pieces: Iterable[str]) -> str:
-    """SHA-256 of an ASCII text that is given in pieces, as 64 hex digits."""
+    """Return the SHA-256, as 64 hex digits, of an ASCII text that is given in pieces."""
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece.encode("ascii"))
@@ -109,5 +112,5 @@ def sha256_text(pieces: Iterable[str]) -> str:
 
 
 def sha256_json(value: object) -> str:
-    """SHA-256 of the canonical JSON of `value` as 64 hex digits."""
+    """Return the SHA-256 of the canonical JSON of `value` as 64 hex digits."""
     return sha256_bytes(canonical_json(value).encode("ascii"))

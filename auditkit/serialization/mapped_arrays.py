@@ -17,7 +17,7 @@ def map_array(path: Path) -> NDArray[np.generic]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: not a `.npy` file, or one with Python objects.
+        ValueError: the file is not a `.npy` file, or it contains Python objects.
     """
     mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     plain: NDArray[np.generic] = mapped.view(np.ndarray)

@@ -1,8 +1,8 @@
-"""The files that a recipe, a policy or a data description names, which must be beside it.
+"""Resolution of files that a recipe, a policy or a data description names.
 
-A recipe may come from somebody else. It reads only files of its own folder and of the current one;
-`../`, other absolute paths and links that lead outside are refused unless the user allows them. A
-path on the command line is the user's own and is not checked.
+A recipe may come from another person, so it may name only files in its own folder and in the
+current folder. Paths with `../`, other absolute paths and links that lead outside are rejected
+unless the user allows them. Paths on the command line come from the user and are not checked.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ def resolve_named_files(
     folders: Sequence[Path],
     allow_outside: bool,
 ) -> list[tuple[int, str]]:
-    """Find the files that a document names, and the errors of those outside.
+    """Resolve the files that a document names, and return errors for files outside of the folders.
 
-    A file that is not in the first folder but in another one is written into the document with that
-    folder.
+    If a file is not in the first folder but in another one, its entry in the document is replaced
+    by the path in that folder.
 
     Args:
-        document: its entries at `places` may be changed.
-        places: key paths of the entries that may name a file or folder, with positions in lists;
-            other names are left as they are.
-        folders: where relative paths are looked for, in this order.
+        document: the document, whose entries at `places` may be changed.
+        places: key paths, with positions in lists, of the entries that may name a file or folder.
+            Entries that do not name a path remain unchanged.
+        folders: folders in which relative paths are searched, in this order.
         allow_outside: whether files outside the folders are allowed.
 
     Returns:
-        (line, message) of every file that is outside.
+        (line, message) of every file outside of the folders; empty if `allow_outside`.
     """
     errors = []
     for place in places:
@@ -50,15 +50,16 @@ def resolve_named_files(
             section[key] = str(folder / named)
         if not allow_outside and not any(_inside(folder / named, base) for base in folders):
             message = (
-                f"{named!r} leads to {(folder / named).resolve()}, outside {folder.resolve()}. "
-                "Copy the file there, or add --allow-outside if you trust this file."
+                f"{named!r} leads to {(folder / named).resolve()}, outside of {folder.resolve()}. "
+                "Copy the file into this folder, or add --allow-outside if you trust the document "
+                "that names it."
             )
             errors.append(located(document, place, message))
     return errors
 
 
 def _section(data: Any, place: Sequence[str | int]) -> Any:
-    """The mapping or list at a key path; an empty mapping if there is none."""
+    """Return the mapping or list at a key path; an empty mapping if there is none."""
     for key in place:
         data = data.get(key) if isinstance(data, dict) else None
     return data if isinstance(data, dict | list) else {}

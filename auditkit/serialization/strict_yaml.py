@@ -1,9 +1,9 @@
 """Strict YAML loader for recipes, policies and `recommender.yaml`.
 
 PyYAML reads `no` as False, `012` as 10, `12:30` as 750, `1e-5` as text and `2027-01-31` as a date,
-keeps the last of two equal keys and builds objects from tags. A release decision must not depend
-on that, so this module builds plain values from the event stream: limits are checked before memory
-is used, every value keeps its line number, and `validate` reports all errors at once.
+keeps the last of two equal keys and builds objects from tags. A release decision must not depend on
+such conversions, so this module builds plain values from the event stream: limits are checked
+before memory is used, every value keeps its line number, and `validate` reports all errors at once.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _MAX_DIGITS = 300
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file: plain values (dict with text keys, list, str, int, float, bool, None).
+    """A parsed YAML file of plain values: dict with text keys, list, str, int, float, bool, None.
 
-    `lines` holds the 1-based line of every key and element by its path.
+    `lines` maps the path of every key and element to its line, from 1.
     """
 
     data: Any
@@ -52,7 +52,9 @@ class Document:
     lines: Mapping[tuple[Key, ...], int]
 
     def line(self, path: Sequence[Key]) -> int:
-        """1-based line of the key or element at `path`, or of its nearest existing parent."""
+        """Return the line, from 1, of the key or element at `path`, or of its nearest existing
+        parent.
+        """
         place = tuple(path)
         while place and place not in self.lines:
             place = place[:-1]
@@ -65,7 +67,9 @@ class _Fault(NamedTuple):
 
 
 class _Builder:
-    """Build plain values from parser events, and collect the line of each value and all errors."""
+    """Builds plain values from parser events, and collects the line of each value and all
+    errors.
+    """
 
     def __init__(self, events: Iterator[yaml.Event], source: str) -> None:
         self._events = events
@@ -80,7 +84,9 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 n_documents += 1
                 if n_documents > 1:
-                    self._fault(event, "a second document begins here; a file has one")
+                    self._fault(
+                        event, "a second document begins here; a file may contain only one document"
+                    )
             elif isinstance(event, yaml.NodeEvent):
                 self.lines.setdefault((), _line(event))
                 value = self._node(event, ())
@@ -92,9 +98,13 @@ class _Builder:
     def _node(self, event: yaml.Event, path: tuple[Key, ...]) -> Any:
         self._n_nodes += 1
         if self._n_nodes > MAX_NODES:
-            raise _rejected(self._source, _line(event), f"more than {MAX_NODES:,} values")
+            raise _rejected(
+                self._source, _line(event), f"the file has more than {MAX_NODES:,} values"
+            )
         if len(path) > MAX_DEPTH:
-            raise _rejected(self._source, _line(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise _rejected(
+                self._source, _line(event), f"the value is nested deeper than {MAX_DEPTH} levels"
+            )
         if isinstance(event, yaml.AliasEvent):
             self._fault(event, f"alias *{event.anchor} is not allowed; write the value instead")
             return None
@@ -102,7 +112,7 @@ class _Builder:
         if event.anchor is not None:
             self._fault(event, f"anchor &{event.anchor} is not allowed; write the value instead")
         if event.tag is not None:
-            self._fault(event, f"tag {event.tag!r} is not allowed; plain values only")
+            self._fault(event, f"tag {event.tag!r} is not allowed; write a plain value instead")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path)
         if isinstance(event, yaml.MappingStartEvent):
@@ -127,7 +137,7 @@ class _Builder:
         return values
 
     def _key(self, event: yaml.Event, path: tuple[Key, ...], seen: Mapping[str, Any]) -> str:
-        """Keys are always text: `1:` and `true:` are the keys "1" and "true"."""
+        """Read a key, which is always text: `1:` and `true:` are the keys "1" and "true"."""
         if not isinstance(event, yaml.ScalarEvent):
             self._fault(event, "a key must be text")
             self._node(event, (*path, "?"))
@@ -170,17 +180,17 @@ def parse_yaml(text: str, *, source: str) -> Document:
     """Parse one YAML document.
 
     Args:
-        text: the document; booleans are `true` and `false` only; dates, `012` and
-            `12:30` stay text.
+        text: the document. Only `true` and `false` are booleans; dates, `012` and `12:30` are read
+            as text.
         source: file name for messages.
 
     Raises:
-        ConfigurationError: not YAML, over a limit (1 MiB, depth 32, 20,000 values), or a tag,
-            anchor, alias, merge key, duplicate key or second document. All errors are listed, each
-            with its line.
+        ConfigurationError: the text is not YAML, exceeds a limit (1 MiB, depth 32, 20,000 values),
+            or contains a tag, anchor, alias, merge key, duplicate key or second document. The
+            message lists all errors, each with its line.
     """
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise _rejected(source, 1, "larger than 1 MiB")
+        raise _rejected(source, 1, "the file is larger than 1 MiB")
     try:
         builder = _Builder(iter(yaml.parse(text, Loader=yaml.SafeLoader)), source)
         data = builder.document()
@@ -196,7 +206,7 @@ def parse_yaml(text: str, *, source: str) -> Document:
         ) from None
     if builder.faults:
         listed = "\n".join(f"{source}:{fault.line}: {fault.message}" for fault in builder.faults)
-        raise ConfigurationError(f"{source} is not accepted, correct these lines:\n{listed}")
+        raise ConfigurationError(f"{source} is not valid. Correct these lines:\n{listed}")
     return Document(data, source, builder.lines)
 
 

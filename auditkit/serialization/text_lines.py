@@ -1,4 +1,4 @@
-"""Lines of a text file that a user names, with an error that says what the file should be."""
+"""Reader of the lines of a text file, whose error states what the file should contain."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ __all__ = ["read_lines"]
 
 
 def read_lines(path: Path, *, what: str, hint: str) -> list[str]:
-    """The lines of a UTF-8 file.
+    """Read the lines of a UTF-8 file.
 
     Args:
-        what: what the file is read as, such as "a list of users". hint: what to give instead.
+        path: the file.
+        what: expected content for the message, such as "a list of users".
+        hint: second sentence of the message, which says what to give instead.
 
     Raises:
         ConfigurationError: the file is missing, or its content is not text.

@@ -1,7 +1,7 @@
-"""Messages for invalid YAML files: file, line, key, and the key that was probably meant.
+"""Messages for invalid YAML files: file, line, key, and a suggestion for a misspelled key.
 
 A pydantic location contains keys of the file and names of union members. Only the keys help the
-user, so the location is followed along the data and everything else is dropped.
+user, so all parts of the location that are not keys or positions in the data are dropped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SECRET = re.compile(r"key|token|secret|password|authorization", re.IGNORECASE)
 def describe_error(
     document: Document, adapter: TypeAdapter[Any], detail: ErrorDetails
 ) -> tuple[int, str]:
-    """Line number and message of one error."""
+    """Return line number and message of one pydantic error."""
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
     path = _path_in(document.data, detail["loc"], keep_last=kind == "missing")
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -47,7 +47,9 @@ def describe_error(
 
 
 def _path_in(value: Any, loc: Sequence[Key], *, keep_last: bool) -> tuple[Key, ...]:
-    """The keys of the document in a pydantic location, which also contains union tags."""
+    """Return those parts of a pydantic location that are keys of the document, without union
+    tags.
+    """
     path: list[Key] = []
     for position, key in enumerate(loc):
         children = dict(enumerate(value)) if isinstance(value, list) else value
@@ -60,13 +62,13 @@ def _path_in(value: Any, loc: Sequence[Key], *, keep_last: bool) -> tuple[Key, .
 
 
 def format_path(path: Sequence[Key]) -> str:
-    """Write a key path as people read it: `rules[0].max`."""
+    """Format a key path for readers, such as `rules[0].max`."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
     return text.removeprefix(".")
 
 
 def _known_keys(adapter: TypeAdapter[Any], path: Sequence[Key]) -> list[str]:
-    """Keys that the schema allows at `path`, over all alternatives of a union."""
+    """Return the keys that the schema allows at `path`, in any alternative of a union."""
     try:
         schema = adapter.json_schema()
     except PydanticInvalidForJsonSchema:
@@ -105,12 +107,12 @@ def validate(
         document: result of `load_yaml`.
         adapter: the schema; its models should forbid extra keys. Lists become tuples and ISO text
             becomes a date if the schema says so (pydantic's strict JSON mode).
-        others: (line, message) of errors that the caller found, as `located` returns them.
+        others: (line, message) of further errors that the caller found, as `located` returns them.
         hint: additional advice, appended to the message.
 
     Raises:
-        ConfigurationError: there are errors; the message lists each as
-            `file:line: key.path: message`, in the order of the lines.
+        ConfigurationError: there are errors; the message lists each error as `file:line: key.path:
+            message`, ordered by line.
     """
     found = list(others)
     try:
@@ -124,7 +126,7 @@ def validate(
 
 
 def located(document: Document, path: Sequence[Key], message: str) -> tuple[int, str]:
-    """Line number and full message of an error at a key path."""
+    """Return line number and full message of an error at a key path."""
     line = document.line(tuple(path))
     return line, f"{document.source}:{line}: {format_path(path)}: {message}"
 
@@ -132,10 +134,8 @@ def located(document: Document, path: Sequence[Key], message: str) -> tuple[int,
 def all_errors(
     document: Document, found: Iterable[tuple[int, str]], *, hint: str = ""
 ) -> ConfigurationError:
-    """One error with all messages sorted by line, each only once (members of a union repeat
-    them).
-    """
+    """Combine messages into one error, sorted by line and without duplicates from union members."""
     lines = sorted(dict.fromkeys(found))
     count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
     listed = "\n".join([*(line for _, line in lines), *filter(None, [hint])])
-    return ConfigurationError(f"{document.source} has {count}, correct these lines:\n{listed}")
+    return ConfigurationError(f"{document.source} has {count}. Correct these lines:\n{listed}")

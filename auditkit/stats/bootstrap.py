@@ -4,12 +4,12 @@ policy evaluates later.
 Users are resampled, not items, because the items of one list are not independent. Four methods:
 
 - mean of numbers with limits: Gaffke's bounds, valid for any distribution (`bounded_mean`);
-- mean of numbers without limits: the studentized bootstrap, which follows their skewness;
+- mean of numbers without limits: the studentized bootstrap, which adapts to skewed data;
 - difference of pairs, ratio, other statistics: the percentile bootstrap, widened for small n;
 - nearly all values equal: Gaffke's bounds if there are limits, otherwise no interval, because
   repeated values say nothing about the spread.
 
-`tests/stats/test_coverage.py` simulates the coverage of each.
+`tests/stats/test_coverage.py` simulates the coverage of each method.
 
 Source: Gaffke 2005; Efron & Tibshirani 1993, ch. 12 and 13; Hesterberg 2015.
 """
@@ -74,9 +74,10 @@ def bootstrap_mean(
         limits: smallest and largest possible value; None for a quantity without limits.
 
     Returns:
-        Estimate in the range of the values and its sampling distribution. Undefined for n = 0, and
-        without limits for n = 1, because one value gives no information about the spread. Without
-        limits, an estimate has no interval if fewer than five units differ from the others.
+        Estimate in the range of the values and its sampling distribution. Undefined for n = 0.
+        Without limits, also undefined for n = 1, because one value gives no information about the
+        spread. Without limits, an estimate has no interval if fewer than five units differ from the
+        others.
 
     Raises:
         InvalidArgument: a value that is not finite, or outside the limits.
@@ -84,7 +85,8 @@ def bootstrap_mean(
     x = _finite(values)
     if limits is not None and np.any((x < limits[0]) | (x > limits[1])):
         raise InvalidArgument(
-            f"bootstrap_mean got a value outside [{limits[0]:g}, {limits[1]:g}]. Give other limits."
+            f"bootstrap_mean got a value outside the limits [{limits[0]:g}, {limits[1]:g}]. Give "
+            "limits that contain all values."
         )
     n, value = len(x), float(x.mean()) if len(x) else 0.0
     if n < (1 if limits else 2):
@@ -102,10 +104,10 @@ def bootstrap_mean(
 def _studentized(
     x: NDArray[np.float64], draws: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """The 201 quantiles of the mean by the bootstrap of its t statistic.
+    """Compute 201 quantiles of the mean with the bootstrap-t method.
 
-    A resample of nearly equal values has a standard deviation near 0, so a quarter of that of the
-    data is the smallest that is used.
+    A resample of nearly equal values has a standard deviation near 0, so the standard deviation of
+    a resample is set to at least a quarter of that of the data.
     """
     mean, deviation = float(x.mean()), float(x.std(ddof=1))
 
@@ -133,8 +135,8 @@ def bootstrap_ratio(
     """Ratio of the sums of numerators and denominators, with a bootstrap over units.
 
     Args:
-        numerators, denominators: sums over the rows of each unit, shape [n]; denominators are not
-            negative. In a resample whose denominators are all 0, the ratio of the data is used.
+        numerators, denominators: sums over the rows of each unit, shape [n]; denominators are at
+            least 0. A resample whose denominators are all 0 gets the ratio of the full data.
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
 
     Returns:
@@ -205,7 +207,8 @@ def paired_difference(
     width = None if limits is None else limits[1] - limits[0]
     if width is not None and np.any(np.abs(change) > width):
         raise InvalidArgument(
-            f"paired_difference got a difference of more than {width:g}. Give other limits."
+            f"paired_difference got a difference of more than {width:g}, the width of the limits. "
+            "Give limits that contain all values."
         )
     n, value = len(change), float(change.mean()) if len(change) else 0.0
     if n < (1 if width else 2):
@@ -236,15 +239,15 @@ def bootstrap_statistic(
     """Value of a statistic of n units, with a 95 % bootstrap interval.
 
     Args:
-        statistic: maps row numbers [block, n] to values [block]; if it is NaN for a resample, the
-            value for the data is used.
+        statistic: maps row numbers [block, n] to values [block]; a resample for which it returns
+            NaN gets the value of the full data.
         rng, unit, direction, draws, n_missing, reason: as in `bootstrap_mean`.
         limits: smallest and largest possible value of the statistic; None if there are none.
 
     Returns:
         Estimate and its sampling distribution. Undefined for n < 2 or if the statistic of the data
-        is NaN. If all resamples give one value, the bounds are those of a mean of n such values if
-        there are limits; otherwise the estimate has no interval.
+        is NaN. If all resamples give the same value, the bounds are those of a mean of n such
+        values, or, without limits, the estimate has no interval.
     """
     value = float(statistic(np.arange(n)[None])[0]) if n else float("nan")
     if n < 2 or not np.isfinite(value):

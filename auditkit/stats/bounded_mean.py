@@ -1,7 +1,7 @@
 """Confidence bounds of the mean of independent numbers with known limits, for any distribution.
 
-A bootstrap knows only the values that it saw: if nearly all are equal, its interval collapses, and
-rare values that happened not to occur are not in it. Gaffke's bound adds one unseen value at the
+A bootstrap uses only the observed values: if nearly all are equal, its interval collapses, and it
+does not cover rare values that happened not to occur. Gaffke's bound adds one unseen value at the
 limit of the scale: it is a quantile of the mean under Dirichlet weights (the Bayesian bootstrap) of
 the sample and that limit. For numbers that are 0 or 1 it equals Clopper-Pearson; for n equal values
 z it is z + (1 - z)(1 - alpha^(1/n)), the rule of three at z = 0. Its coverage is proved for
@@ -76,8 +76,8 @@ def gaffke_quantiles(
     (low, high), n = limits, len(x)
     if not n or x.min() < low or x.max() > high:
         raise InvalidArgument(
-            f"A bound of a mean got {n} values, or one outside [{low:g}, {high:g}]. Give at least "
-            "one value, all within the limits."
+            f"The bound of a mean got {n} values, and either there is none or one is outside "
+            f"[{low:g}, {high:g}]. Give at least one value, all within the limits."
         )
     mean, upper = float(x.mean()), p > 0.5
     if np.ptp(x) == 0:

@@ -33,7 +33,7 @@ class OneSidedBounds(NamedTuple):
 def one_sided_bounds(
     law: SamplingDistribution, estimate: Estimate, confidence: float
 ) -> OneSidedBounds:
-    """Both one-sided bounds of a defined estimate.
+    """Compute the lower and the upper one-sided bound of an estimate.
 
     Args:
         law: sampling distribution of the estimate. `confidence` has no effect on a `Band`, which
@@ -47,8 +47,8 @@ def one_sided_bounds(
     Raises:
         InvalidArgument: the estimate is undefined or has no interval, or it is a rate of 0 rows.
 
-    Source: Clopper & Pearson 1934; Korn & Graubard 1998 for clustered rows. Between two stored
-    bootstrap quantiles the more conservative one is used.
+    Source: Clopper & Pearson 1934; Korn & Graubard 1998 for clustered rows. If the level lies
+    between two stored bootstrap quantiles, the more conservative of the two is returned.
     """
     value = _value(estimate)
     if isinstance(law, Binomial):
@@ -68,7 +68,7 @@ def one_sided_bounds(
         return OneSidedBounds(value, value)
     if estimate.low is None or estimate.high is None:
         raise InvalidArgument(
-            "A finding with a band has an estimate without low or high. Store both bounds."
+            "A finding with a band has an estimate without `low` or `high`. Store both bounds."
         )
     return OneSidedBounds(estimate.low, estimate.high)
 
@@ -83,7 +83,8 @@ def p_fail(law: SamplingDistribution, estimate: Estimate, limit: float, side: Si
         side: `max` when larger than the limit is worse, `min` when smaller is.
 
     Returns:
-        A p-value in (0, 1]; None for bands (already corrected in their probe) and exact values.
+        A p-value in (0, 1]. None for an `Exact` value, and for a `Band`, which the probe has
+        already corrected for multiple comparisons.
 
     Raises:
         InvalidArgument: the estimate is undefined, or it is a rate of 0 rows.
@@ -101,8 +102,8 @@ def p_fail(law: SamplingDistribution, estimate: Estimate, limit: float, side: Si
 
 
 def _quantile_p(law: Quantiles, limit: float, side: Side) -> float:
-    """p-value from stored quantiles: the next quantile level beyond the limit, and at least
-    1 / (draws + 1).
+    """Return a p-value from stored quantiles: the level of the next quantile beyond the limit, and
+    at least 1 / (draws + 1).
     """
     levels = quantile_levels(len(law.q))
     values = law.q if side == "max" else tuple(-q for q in reversed(law.q))
@@ -120,15 +121,18 @@ def quantile_levels(count: int = 201) -> tuple[float, ...]:
 
 
 def _effective(law: Binomial) -> tuple[float, float]:
-    """Number of rows with the property and number of rows, scaled to independent rows."""
+    """Return the number of rows with the property and the number of rows, scaled to independent
+    rows.
+    """
     if law.n <= 0 or law.n_eff <= 0:
-        raise InvalidArgument("A rate with no rows has no bound. Report it as undefined.")
+        raise InvalidArgument("A rate over 0 rows has no bound. Report the rate as undefined.")
     return min(law.n_eff, law.x / law.n * law.n_eff), law.n_eff
 
 
 def _value(estimate: Estimate) -> float:
     if estimate.value is None:
         raise InvalidArgument(
-            f"The estimate is undefined ({estimate.reason}) and has no bound. Check its status."
+            f"The estimate is undefined ({estimate.reason}), so it has no bound. Check "
+            "`estimate.status` before you compute bounds."
         )
     return estimate.value

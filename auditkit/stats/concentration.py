@@ -2,11 +2,11 @@
 
 A resample repeats users and therefore shows fewer items, so its Gini and HHI are too high, its
 coverage is too low, and the percentile interval lies to one side of the estimate. The resampled
-values are therefore shifted so that their mean equals the estimate. Each end of the interval is the
-wider of the shifted bootstrap and the jackknife t interval: the bootstrap is too narrow for the
-Gini of a few popular items, the jackknife for a catalog of which nearly everything is shown. The
-interval covers the expected value for the same number of lists, because Gini, HHI and coverage
-depend on the number of lists. Source: Efron & Stein 1981 (jackknife).
+values are therefore shifted so that their mean equals the estimate. Each end of the interval comes
+from the shifted bootstrap or the jackknife t interval, whichever is wider: the bootstrap is too
+narrow for the Gini of a few popular items, and the jackknife is too narrow if nearly the whole
+catalog is shown. The interval covers the expected value for the same number of lists, because Gini,
+HHI and coverage depend on the number of lists. Source: Efron & Stein 1981 (jackknife).
 
 Measured in 300 simulations per setting, 30 to 200 lists of 10 from 200 or 1,000 items: 95 %
 intervals cover Gini in .953 to 1.00, HHI in .953 to 1.00 and coverage in .973 to 1.00 (percentile
@@ -57,8 +57,8 @@ def concentration(
         rng, unit, direction, draws, n_missing: as in `bootstrap_mean`.
 
     Returns:
-        Estimate and its quantiles; if all resamples give one value, the bounds of a mean of n such
-        values. Undefined if no item is shown or there are fewer than 2 users.
+        Estimate and its quantiles. If all resamples give the same value, the bounds are those of a
+        mean of n such values. Undefined if no item is shown or if there are fewer than 2 users.
     """
     n, n_items = exposure.shape
     value = statistic(np.asarray(exposure.sum(axis=0), dtype=np.float64)) if n else None
@@ -94,9 +94,10 @@ def concentration(
 def _jackknife_error(
     exposure: sparse.csr_array, statistic: Callable[[Array], float | None]
 ) -> float:
-    """Jackknife standard error over users; with more than 1,000 users, over 1,000 groups of users.
+    """Return the jackknife standard error over users, or over 1,000 groups of more than 1,000
+    users.
 
-    A group is skipped if the statistic is undefined when it is left out.
+    A group is skipped if the statistic is undefined without this group.
     """
     n = exposure.shape[0]
     n_parts = min(n, _MOST_PARTS)

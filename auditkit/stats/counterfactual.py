@@ -1,7 +1,7 @@
 """SNSR and SNSV of one attribute, with noise floor, permutation p-value and simultaneous bounds.
 
-The three additions are needed because a range of means is never 0 for a fair recommender that
-samples, grows with the number of values, and comes without an interval. Source: Zhang et al. 2023
+SNSR is a range of means. Even for a fair recommender that samples, this range is above 0 and grows
+with the number of values, and the paper gives no interval for it. Source: Zhang et al. 2023
 (FaiRLLM, Eq. 5 and 6) for SNSR and SNSV; docs/explain/fairness.md for the rest.
 """
 
@@ -32,7 +32,8 @@ class CounterfactualTest:
         noise_floor: expected SNSR of a fair recommender with the same noise, d2(A) sigma / sqrt(n).
         p_value: p-value of SNSR from permuting values inside probes, (0, 1].
         low, high: simultaneous 95 % bounds of SNSR; None below 20 probes.
-        n, n_missing: number of complete probes, and of probes dropped because of a missing cell.
+        n, n_missing: number of complete probes, and number of probes dropped because a cell is
+            missing.
 
     With fewer than 2 complete probes or 2 values, every number except n and n_missing is None.
     """
@@ -70,8 +71,8 @@ def counterfactual_test(
     table = np.asarray(similarities, dtype=np.float64)
     if table.ndim != 2 or np.any((table < 0) | (table > 1)):
         raise InvalidArgument(
-            f"counterfactual_test got an array of shape {table.shape}. Give similarities in "
-            "[0, 1], one row per request and one column per value of the attribute."
+            f"counterfactual_test got an array of shape {table.shape}. Give similarities in [0, "
+            "1], one row per probe and one column per value of the attribute."
         )
     complete = table[~np.isnan(table).any(axis=1)]
     n, n_missing = len(complete), len(table) - len(complete)

@@ -20,10 +20,10 @@ hold for DGU and MGU in
 (standard error .01; with the standard deviation of the bootstrap .91 to .94), and in .99 to 1.00 if
 lists favor one group. Histories of 3 to 8 items give .945 to 1.00, but the bounds are wide for few
 users: with 60 users, a DGU of 0 may have an upper bound of .2 to .5. If 1 to 10 % of users differ
-from all others, the bounds hold in .95 to 1.00 of simulations with 30 to 200 users. The target of
-.94 is missed if all users share the same preferences and these give the rarest of ten groups 0.5 %:
-the lower bound of MGU is above 0 in 8 % of simulations with 60 users and in 4 to 6 % with more
-users; the lower bound of DGU is above 0 in 4 to 6 % with any number of users.
+from all others, the bounds hold in .95 to 1.00 of simulations with 30 to 200 users. Coverage stays
+below the target of .94 if all users share the same preferences and the rarest of ten groups has a
+share of 0.5 % in them: the lower bound of MGU is above 0 in 8 % of simulations with 60 users and in
+4 to 6 % with more users; the lower bound of DGU is above 0 in 4 to 6 % with any number of users.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ def disparity_bounds(
     from the largest studentized deviation of any group. The bounds of DGU are the largest
     difference of two groups' GU -+ c se, with c from the largest studentized deviation of any
     difference; with more than 40 groups, they are derived from the joint bounds of the groups
-    instead. If fewer than five users deviate from the others, every bound is at least the
-    Clopper-Pearson bound of their share times the largest deviation. A group that is in no list and
-    no history is left out; its GU is 0.
+    instead. If fewer than five users deviate from the others, every bound is at least the largest
+    deviation times the Clopper-Pearson bound of the share of deviating users. A group that is in no
+    list and no history is left out; its GU is 0.
 
     Args:
         shown: exposure of every group in each user's list, [users, groups], at least 0.
@@ -91,8 +91,9 @@ def disparity_bounds(
         level: joint coverage, in (0, 1).
 
     Returns:
-        Utilities in share points, without bounds below 20 users; None with fewer than 2 users or
-        groups, or without any exposure or history.
+        Utilities in share points; the bounds are None for fewer than 20 users. None instead of a
+        result with fewer than 2 users or groups, or if all exposures in lists or in histories are
+        0.
 
     Raises:
         InvalidArgument: arrays of unequal shape.
@@ -135,7 +136,7 @@ def disparity_bounds(
 
 
 class _Users(NamedTuple):
-    """What each user contributes to every column (a group or a difference of groups), and the
+    """Each user's contribution to every column (a group or a difference of groups), and the
     resamples.
 
     Attributes:
@@ -149,8 +150,8 @@ class _Users(NamedTuple):
     weights: Array
 
     def reach(self, own: Array, level: float, *, largest: float) -> Array:
-        """Joint half-widths of the estimates, [columns]; `largest` is the largest value that is
-        possible.
+        """Return joint half-widths of the estimates, [columns]; `largest` is the largest possible
+        value.
         """
         n = len(self.influence)
         error = self.influence.std(axis=0, ddof=1) / math.sqrt(n)
@@ -158,10 +159,11 @@ class _Users(NamedTuple):
         return np.asarray(np.maximum(c * error, self._of_the_unlike(own, level, largest)))
 
     def _of_the_unlike(self, own: Array, level: float, largest: float) -> Array:
-        """Minimum half-width if nearly all users have the same share difference.
+        """Return the minimum half-width for a case where nearly all users have the same share
+        difference.
 
-        It is the upper bound of the share of deviating users, times the largest observed deviation;
-        if none was observed, times the largest possible one.
+        The half-width is the upper bound of the share of deviating users times the largest observed
+        deviation, or times the largest possible deviation if none was observed.
         """
         unlike = np.abs(self.shares - np.median(self.shares, axis=0))
         unlike[unlike < TOLERANCE] = 0.0
@@ -175,7 +177,8 @@ class _Users(NamedTuple):
 def _gap_bounds(own: Array, users: _Users, reach: Array, level: float) -> Interval:
     """Bounds of the largest minus the smallest GU, from the bounds of all differences.
 
-    With many groups, the bounds of the groups are used, which give wider bounds but need no pairs.
+    With many groups, the gap is bounded from the bounds of the groups instead, which is wider but
+    does not need all pairs.
     """
     if len(own) > MOST_PAIRED:
         low = max(0.0, float(np.max(own - reach) - np.min(own + reach)))
@@ -194,7 +197,7 @@ def _gap_bounds(own: Array, users: _Users, reach: Array, level: float) -> Interv
 def _influence(amounts: Array) -> Array:
     """Influence of every user on each group's share of the total, [users, groups], with mean 0.
 
-    It is the derivative of a ratio of means.
+    The influence is the derivative of a ratio of means.
     """
     totals = amounts.sum(axis=1)
     share = amounts.sum(axis=0) / totals.sum()

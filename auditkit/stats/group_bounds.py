@@ -1,9 +1,9 @@
 """Simultaneous bounds of the largest gap between independent groups of users.
 
-Users are resampled inside their group and standard errors are Welch's. If nearly all users of a
-group have the same value, neither a bootstrap nor a standard error measures the spread. The mean of
-such a group, and of the groups it is compared with, is bounded by Gaffke's bounds, which hold for
-any distribution and equal Clopper-Pearson for hits and misses. Source: Gaffke 2005;
+Users are resampled within their group, and standard errors are Welch's. If nearly all users of a
+group have the same value, neither a bootstrap nor a standard error measures the spread. The means
+of such a group and of the groups with which it is compared get Gaffke's bounds, which hold for any
+distribution and equal Clopper-Pearson bounds for values of 0 and 1. Source: Gaffke 2005;
 docs/explain/fairness.md.
 """
 
@@ -36,7 +36,7 @@ def group_gap_bounds(
     draws: int = 2_000,
     level: float = 0.95,
 ) -> RangeBounds:
-    """Bounds of the largest gap between group means, with users resampled inside their group.
+    """Compute bounds of the largest gap between group means, with users resampled within groups.
 
     A pair is sparse if one of its groups has fewer than five users whose value differs from the
     most common one. The bounds of a sparse pair follow from the bounds of its two means, with the

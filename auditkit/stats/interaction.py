@@ -2,7 +2,8 @@
 
 The contrast of a cell is the part of its similarity that the effects of its two attributes do not
 explain. Without an interaction, the sign of the whole contrast table of a probe is exchangeable, so
-the test flips signs. Permuting the labels would test "no effect at all" instead.
+the test flips signs. Permuting the labels would instead test the null hypothesis that no attribute
+has any effect.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Interaction(NamedTuple):
     Attributes:
         contrasts: mean contrast of every cell, [g, h], similarity points; ideal 0.
         largest_t: largest |t| over the cells.
-        bounds: bounds of the largest absolute contrast.
+        bounds: simultaneous 95 % bounds of the largest absolute contrast.
     """
 
     contrasts: NDArray[np.float64]

@@ -1,7 +1,7 @@
 """Intervals of a rate: Wilson for display, Clopper-Pearson for decisions.
 
-Counts may be real numbers, because rows that share a unit are first scaled to an effective number
-of independent rows (Korn & Graubard 1998).
+Counts need not be integers: rows that share a unit are first scaled to an effective number of
+independent rows (Korn & Graubard 1998).
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def newcombe(x1: float, n1: float, x2: float, n2: float, level: float = 0.95) ->
     sqrt((u1 - p1)^2 + (p2 - l2)^2).
 
     Args:
-        x1, n1, x2, n2: counts of both rates, as in `wilson`. level: two-sided coverage.
+        x1, n1, x2, n2: counts of both rates, as in `wilson`.
+        level: two-sided coverage, in (0, 1).
 
     Returns:
         Ends in [-1, 1]; contains the difference.

@@ -1,8 +1,8 @@
 """Permutation tests of list shift: SNSR, SNSV and the largest paired t.
 
 The values are permuted inside every probe, so the test is paired and its error rate does not depend
-on how much probes differ. An unpaired test of the same table has a power of .16 to .19 where this
-one has .97. Source: Zhang et al. 2023 (FaiRLLM, Eq. 5 and 6) for SNSR and SNSV; Phipson & Smyth
+on how much probes differ. In a simulation in which this test has a power of .97, an unpaired test
+has .16 to .19. Source: Zhang et al. 2023 (FaiRLLM, Eq. 5 and 6) for SNSR and SNSV; Phipson & Smyth
 2010 for the p-values.
 """
 
@@ -26,8 +26,8 @@ class ListShift(NamedTuple):
     """Permutation tests of one similarity table; all of them use the same permutations.
 
     Attributes:
-        snsr, snsv: range and population standard deviation of the value means.
-        max_t: largest paired |t| over all pairs of values.
+        snsr, snsv: tests of the range and of the population standard deviation of the value means.
+        max_t: test of the largest paired |t| over all pairs of values.
         pair_t: |t| of every pair, [pairs], in the order of `np.triu_indices(values, 1)`.
     """
 
@@ -37,14 +37,14 @@ class ListShift(NamedTuple):
     pair_t: NDArray[np.float64]
 
     def pair_p(self) -> NDArray[np.float64]:
-        """p-value of every pair against the largest |t| of all pairs."""
+        """p-value of every pair, [pairs], from the permutation distribution of the largest |t|."""
         return np.array([permutation_p(float(t), self.max_t.null) for t in self.pair_t])
 
 
 def list_shift_tests(
     tables: ArrayLike, *, rng: np.random.Generator, draws: int = 9_999
 ) -> list[ListShift]:
-    """Test tables of one attribute under the same permutations.
+    """Test several similarity tables of one attribute, all under the same permutations.
 
     Args:
         tables: [tables, probes, values], complete probes only; one table per similarity.
@@ -80,7 +80,7 @@ def list_shift_tests(
 
 
 def studentized(sizes: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|mean| / standard error. If the standard error is 0, it is 0 for a mean of 0, and 1e6
+    """Return |mean| / standard error; for a standard error of 0, return 0 if the mean is 0 and 1e6
     otherwise.
     """
     spread = errors > _ROUNDING

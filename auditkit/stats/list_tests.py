@@ -1,11 +1,10 @@
-"""Permutation tests of lists for differences that a range of similarities (SNSR) cannot show.
+"""Permutation tests for differences between lists that a range of similarities (SNSR) misses.
 
 Two values may be equally far from the neutral list and still get opposite items (steering), and all
-values may shift the list equally. Each test has its own statistic and its own permutation inside a
-probe: T-item and T-between permute the lists of the values, T-noise permutes the three lists of a
-probe whose neutral request is repeated. T-noise and T-between are one-sided, and both also react to
-harmless sensitivity to wording, for which the placebo is the control. Source:
-docs/explain/fairness.md.
+values may shift the list equally. Each test has its own statistic and its own permutation within a
+probe: T-item and T-between permute the lists of the values, and T-noise permutes the three lists of
+a probe whose neutral request is sent twice. T-noise and T-between are one-sided. Both also react to
+harmless sensitivity to wording, which the placebo controls for. Source: docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -103,7 +102,8 @@ def repeat_request_test(
         draws: number of permutations.
 
     Raises:
-        InvalidArgument: another shape, no probes, or a number that is not finite.
+        InvalidArgument: the shape is not [probes, 3], there are no probes, or a number is not
+            finite.
     """
     table = np.asarray(similarities, dtype=np.float64)
     if table.ndim != 2 or len(table) < 1 or table.shape[1] != 3 or not np.isfinite(table).all():
@@ -140,7 +140,8 @@ def between_values_test(
         draws: number of permutations.
 
     Raises:
-        InvalidArgument: another shape, or fewer than 2 values or repeats.
+        InvalidArgument: the shape is not [probes, lists, lists], or there are fewer than 2 values
+            or repeats.
     """
     table = np.asarray(similarities, dtype=np.float64)
     n_lists = table.shape[-1]

@@ -1,7 +1,8 @@
 """Critical value of simultaneous intervals: a quantile of the largest studentized deviation.
 
-A percentile bootstrap of a max - min or of a mean of absolute values never covers 0 for a fair
-recommender; simultaneous intervals of its parts do. Source: docs/explain/fairness.md.
+A percentile bootstrap of a max - min, or of a mean of absolute values, never covers 0 for a fair
+recommender. Bounds derived from simultaneous intervals of the differences or means do. Source:
+docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -38,13 +39,12 @@ class Resampled(NamedTuple):
 
 
 def resample_weights(rng: np.random.Generator, *, n: int, draws: int) -> NDArray[np.float64]:
-    """How often each of n units is in each resample with replacement, [draws, n]."""
+    """Sample how often each of n units occurs in each resample with replacement, [draws, n]."""
     return rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
 
 
 def resampled_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Resampled:
-    """For each resample and column, the shift of the mean from the mean of the data, and its
-    standard error.
+    """Compute each resample's shift of the mean from the mean of the data, with standard errors.
 
     Args:
         values: [units, columns], at least 2 units.
@@ -66,8 +66,8 @@ def critical_value(
     Args:
         deviations: resampled estimate minus estimate, [draws, estimates].
         errors: standard errors of the resamples [draws, estimates], or one per estimate
-            [estimates]. A resample without spread gets the root mean square of the others, so that
-            its deviation counts; an estimate without spread in any resample is ignored.
+            [estimates]. A resample with error 0 gets the root mean square of the other errors, so
+            that its deviation counts; an estimate with error 0 in all resamples is ignored.
         level: joint coverage, in (0, 1).
 
     Returns:

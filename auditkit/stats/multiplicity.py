@@ -1,6 +1,4 @@
-"""Adjusted p-values that control the family-wise error rate of several decisions, or the false
-discovery rate.
-"""
+"""Adjusted p-values that control the family-wise error rate or the false discovery rate."""
 
 from __future__ import annotations
 
@@ -69,22 +67,22 @@ def westfall_young(tests: Mapping[K, Tested]) -> dict[K, float]:
 
     Args:
         tests: statistic and permutation values of every test, with the same number of permutations
-            in all. Tests with the same permutations keep their dependence; tests with independent
-            permutations make the adjustment conservative under positive dependence.
+            for each test. Tests with the same permutations keep their dependence; tests with
+            independent permutations make the adjustment conservative under positive dependence.
 
     Returns:
         Adjusted p-value of every test, in (0, 1]; 1 if permutations do not change the statistic.
 
     Raises:
-        InvalidArgument: tests with different numbers of draws.
+        InvalidArgument: the tests differ in their number of permutations.
 
     Source: Westfall & Young 1993, step-down maxT; p_(j) = (1 + #{b : max_{k >= j} z*_(k)b >=
     z_(j)}) / (B + 1), then the cumulative maximum.
     """
     if len({len(test.null) for test in tests.values()}) > 1:
         raise InvalidArgument(
-            "westfall_young got tests with different numbers of permutations. Use the same number "
-            "for all."
+            "westfall_young got tests with different numbers of permutations. Give tests with "
+            "equal numbers of permutations."
         )
     adjusted: dict[K, float] = dict.fromkeys(tests, 1.0)
     standard = {}

@@ -1,8 +1,9 @@
 """Noise floor of SNSR: the value expected for a fair recommender that samples.
 
-A max - min is never 0 under sampling. The residuals of the probe x value table after removing probe
-and value means estimate the noise, and the range of A means of n such residuals has expectation
-d2(A) sigma / sqrt(n). No extra calls are needed. Source: Tippett 1925 (d2).
+The range of sampled means is above 0 even without an effect. The residuals of the probe x value
+table after removing probe and value means estimate the noise, and the range of A means of n such
+residuals has expectation d2(A) sigma / sqrt(n). No extra calls to the recommender are needed.
+Source: Tippett 1925 (d2).
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class NoiseFloor(NamedTuple):
 
 @cache
 def expected_range(n_values: int) -> float:
-    """d2(A): mean range of A independent standard normals, the integral of 1 - F^A - (1 - F)^A."""
+    """Return d2(A), the mean range of A standard normals: the integral of 1 - F^A - (1 - F)^A."""
     if n_values < 2:
-        raise InvalidArgument(f"expected_range got {n_values} values. A range needs at least 2.")
+        raise InvalidArgument(f"expected_range got n_values={n_values}. Give at least 2 values.")
 
     def density(x: float) -> float:
         below = float(special.ndtr(x))
@@ -53,7 +54,7 @@ def expected_range(n_values: int) -> float:
 
 @cache
 def range_95(n_values: int, degrees: float = math.inf) -> float:
-    """q(A): .95 quantile of the studentized range; scipy's integration takes about 0.2 s."""
+    """Return q(A), the .95 quantile of the studentized range; scipy integrates for about 0.2 s."""
     from scipy import stats  # 1 s of imports
 
     return float(stats.studentized_range.ppf(0.95, n_values, degrees))

@@ -23,7 +23,9 @@ Array = NDArray[np.float64]
 
 
 class PairedComparison(NamedTuple):
-    """Difference candidate - baseline with its bounds; `p_fail` tests "at most the margin"."""
+    """Difference candidate - baseline with its bounds; `p_fail` tests whether it exceeds the
+    margin.
+    """
 
     delta: float
     lower: float
@@ -121,7 +123,7 @@ def sign_flip_p(
         changes: one change per unit, shape [n]; an unchanged unit is 0.
         rng: generator for the flips.
         draws: number of random assignments of signs.
-        alternative: `greater` tests against positive changes only.
+        alternative: `greater` rejects for positive changes only.
 
     Returns:
         p-value in (0, 1]; 1 if no unit changed.
@@ -140,6 +142,6 @@ def sign_flip_p(
 def _check_lengths(candidate: Sequence[object], baseline: Sequence[object]) -> None:
     if not candidate or len(candidate) != len(baseline):
         raise InvalidArgument(
-            f"The paired comparison got {len(candidate)} and {len(baseline)} units. "
-            "Give the same units, at least one."
+            f"The paired comparison got {len(candidate)} units of the candidate and "
+            f"{len(baseline)} of the baseline. Give the same units for both, at least one."
         )

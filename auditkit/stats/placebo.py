@@ -1,8 +1,8 @@
 """Comparison of an attribute with irrelevant phrases of the same length (placebo).
 
-A recommender that reacts to any wording also reacts to attributes, and the placebo arm measures
-this reaction. Under the null hypothesis, the attribute responses of a probe and its placebo
-responses are exchangeable as whole sets. All tests are one-sided: large values mean that the
+A recommender that reacts to any added phrase also reacts to attributes, and the placebo arm
+measures this reaction. Under the null hypothesis, the set of a probe's attribute responses and the
+set of its placebo responses are exchangeable. All tests are one-sided: large values mean that the
 attribute has more effect. Source: docs/explain/fairness.md.
 """
 
@@ -28,12 +28,13 @@ class PlaceboContrast(NamedTuple):
     """Attribute compared with placebo; the tests use the same swaps.
 
     Attributes:
-        shift: test of the mean similarity to the neutral list, placebo minus attribute.
-        interval: paired t interval of the shift; if few probes differ, at least as wide as Gaffke's
-            bounds of the differences in each direction.
+        shift: test of the mean similarity to the neutral list, that of the placebo minus that of
+            the attribute.
+        interval: paired t interval of the shift; if few probes have a difference other than 0, each
+            end is at least as far out as Gaffke's bound.
         snsr: test of the SNSR of the attribute minus the SNSR of the placebo.
         between: test of the T-between statistic of the attribute minus that of the placebo; None if
-            it was not given.
+            the arguments for this statistic were not given.
         placebo_mean: mean similarity of the placebo's lists to the neutral ones.
         n: number of probes that are complete in both arms.
     """

@@ -1,8 +1,8 @@
 """Number of probes that a fairness audit needs, and the difference that it can detect.
 
 The noise of one similarity, sigma_e, comes from a pilot or from the audit itself. The detection
-formula is the normal approximation with Bonferroni over the pairs of values, so it requires
-somewhat more probes than needed (simulated power .95 where it predicts .87 to .89).
+formula is the normal approximation with Bonferroni over the pairs of values, so it returns somewhat
+more probes than necessary: where it predicts a power of .87 to .89, the simulated power is .95.
 """
 
 from __future__ import annotations
@@ -56,16 +56,15 @@ def detectable_difference(
 
 
 def probes_to_pass(sigma: float, *, margin: float, n_values: int) -> int:
-    """Number of probes with which a fair recommender's upper bound is below a margin in about 95 %
-    of audits.
+    """Number of probes for which a fair recommender meets a limit on SNSR in about 95 % of audits.
 
     Args:
         sigma, n_values: as in `probes_to_detect`.
         margin: largest SNSR that a policy allows, in similarity points, above 0.
 
     Returns:
-        ceil((2 q(A) sigma / margin)^2), at least 20, the minimum for bounds. Without any noise the
-        bound for equal lists applies: ceil(log .05 / log(1 - margin)).
+        ceil((2 q(A) sigma / margin)^2), at least 20, the minimum for bounds. For sigma = 0, the
+        number of equal lists whose bound is below the margin: ceil(log .05 / log(1 - margin)).
 
     Raises:
         InvalidArgument: a number outside its range.
@@ -89,7 +88,7 @@ def _reach(n_values: int, alpha: float, power: float) -> float:
 def _check_design(sigma: float, n_values: int, positive: float) -> None:
     if not (sigma >= 0 and math.isfinite(sigma)) or n_values < 2 or not positive > 0:
         raise InvalidArgument(
-            f"The sample size got sigma={sigma}, n_values={n_values} and a margin, difference or "
-            f"number of probes of {positive}. Give a finite sigma of at least 0, at least 2 "
-            "values, and a number above 0."
+            f"The sample size got sigma={sigma}, n_values={n_values} and {positive} as margin, "
+            "difference or number of probes. Give a finite sigma of at least 0, at least 2 "
+            "values, and a margin, difference or number above 0."
         )

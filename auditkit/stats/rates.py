@@ -78,7 +78,7 @@ def clustered_rate(
     if len(values) != len(unit_ids) or any(value not in (0, 1) for value in values):
         raise InvalidArgument(
             f"clustered_rate got {len(values)} values for {len(unit_ids)} unit ids, or a value "
-            "that is not 0 or 1. Give one 0 or 1 and one unit id per row."
+            "other than 0 and 1. Give a value of 0 or 1 and a unit id for each row."
         )
     n_units = len(set(unit_ids))
     if n_units < 2:

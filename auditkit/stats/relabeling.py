@@ -1,10 +1,10 @@
 """Label permutations inside probes, and their p-values.
 
-A probe is one anchor with one request per attribute value. If the value has no effect, the
-responses of a probe are exchangeable, so a test that permutes labels inside every probe is exact
-regardless of differences between probes. p = (1 + #{T* >= T - 1e-12}) / (B + 1), so it is never 0.
-Tests with equal generators and equal shapes use the same permutations, which keeps their dependence
-for a joint adjustment. Source: Phipson & Smyth 2010 for the +1.
+A probe is one anchor with one request per attribute value. If the attribute value has no effect,
+the responses of a probe are exchangeable, so a test that permutes labels inside every probe is
+exact regardless of differences between probes. p = (1 + #{T* >= T - 1e-12}) / (B + 1), so it is
+never 0. Tests with equal generators and equal shapes use the same permutations, which keeps their
+dependence for a joint adjustment. Source: Phipson & Smyth 2010 for the +1.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ class Tested(NamedTuple):
 
 
 def permutation_p(observed: float, draws: NDArray[np.float64]) -> float:
-    """p-value: share of permutations with a value at least as large as the observed one; the
-    observed labels count as one of the permutations.
+    """Return the share of permutations whose value is at least as large as the observed value.
+
+    The observed labels count as one of the permutations, so the p-value is in (0, 1].
     """
     return float((1 + np.sum(draws >= observed - TOLERANCE)) / (len(draws) + 1))
 
@@ -65,7 +66,5 @@ def relabelings(
 
 
 def sign_flips(rng: np.random.Generator, *, draws: int, n: int) -> NDArray[np.bool_]:
-    """For each draw and row, whether its sign is flipped, [draws, n]; each with probability one
-    half.
-    """
+    """Sample which signs to flip in each draw, [draws, n], each with probability 1/2."""
     return rng.integers(2, size=(draws, n), dtype=np.int8).astype(np.bool_)

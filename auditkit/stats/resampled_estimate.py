@@ -65,8 +65,9 @@ def banded(
     n_missing: int = 0,
     p_adjusted: float | None = None,
 ) -> ResampledEstimate:
-    """An estimate with bounds that hold jointly with others of its probe; without bounds (`ends` is
-    None) for a pilot.
+    """An estimate whose bounds hold jointly with other estimates of the probe.
+
+    `ends` is None, and the estimate has no bounds, in a pilot.
     """
     low, high = ends or (None, None)
     estimate = Estimate(
@@ -88,11 +89,16 @@ def outer_quantiles(draws: ArrayLike) -> NDArray[np.float64]:
 def widened(
     drawn: ArrayLike, value: float, n: int, *, limits: tuple[float, float] | None = None
 ) -> NDArray[np.float64]:
-    """The 201 quantiles, with their distance from the value multiplied by the ratio of Student's t
-    to the normal quantile and by sqrt(n / (n - 1)), because percentiles of small samples are too
-    narrow. Source: Hesterberg 2015, "expanded percentile interval".
+    """The 201 quantiles, widened because percentile intervals of small samples are too narrow.
+
+    The distance of a quantile from the value is multiplied by the ratio of Student's t to the
+    normal quantile and by sqrt(n / (n - 1)). Source: Hesterberg 2015, "expanded percentile
+    interval".
 
     Args:
+        drawn: values of the statistic for the resamples.
+        value: value of the statistic for the data.
+        n: number of units.
         limits: smallest and largest possible value.
     """
     levels = np.asarray(quantile_levels())
@@ -108,12 +114,12 @@ def widened(
 def without_interval(
     value: float, n: int, unit: str, direction: Direction, n_missing: int
 ) -> ResampledEstimate:
-    """A value whose uncertainty is unknown, because nearly all units have the same value of a
-    quantity without limits.
+    """A value without an interval, because nearly all units have the same value of an unlimited
+    quantity.
     """
     reason = (
-        f"fewer than {FEW_UNITS} of {n} units differ from the most common value, which says nothing"
-        " about the spread"
+        f"fewer than {FEW_UNITS} of {n} units differ from the most common value, so the spread is "
+        "unknown"
     )
     estimate = Estimate(
         value=value, low=None, high=None, n=n, unit=unit, direction=direction, n_missing=n_missing,
@@ -123,8 +129,9 @@ def without_interval(
 
 
 def n_deviating(values: NDArray[np.float64]) -> int:
-    """How many values differ from the median, beyond rounding; the median is the most common value
-    if that is the value of more than half of them.
+    """Count the values that differ from the median by more than rounding.
+
+    If more than half of the values are equal, the median is the most common value.
     """
     return int(np.sum(np.abs(values - np.median(values)) > _EQUAL))
 
@@ -138,8 +145,8 @@ def with_quantiles(
     direction: Direction,
     n_missing: int,
 ) -> ResampledEstimate:
-    """A defined estimate; its 95 % interval is read from the quantiles, and widened to contain the
-    value if necessary.
+    """Create an estimate with a 95 % interval from quantiles, widened if needed to contain the
+    value.
     """
     levels = np.asarray(quantile_levels())
     low = quantiles[np.flatnonzero(levels <= (1 - LEVEL) / 2)[-1]]

@@ -2,11 +2,11 @@
 
 A percentile bootstrap of a max - min never covers 0 for a fair recommender, so the differences are
 bounded instead: c = .95 quantile over resamples of the largest studentized deviation, low = max(0,
-max(|d| - c se)), high = max(|d| + c se). The standard error is not reliable for sparse differences,
-which are the same in nearly all units (typical at temperature 0, where most are 0). The mean of
-such a pair deviates from its median difference by at most the mean over units of the largest
-deviation, which Gaffke's bound covers. This bound equals Clopper-Pearson on the share of deviating
-units if deviations are maximal, and is lower for small deviations. Source: ADR 0006.
+max(|d| - c se)), high = max(|d| + c se). The standard error is not reliable for a sparse pair,
+whose difference is the same in nearly all units (typically 0, at temperature 0). For such a pair,
+Gaffke's bound limits the mean absolute deviation from the median difference. This bound equals
+Clopper-Pearson on the share of deviating units if deviations are maximal, and is lower for small
+deviations. Source: ADR 0006.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class RangeBounds(NamedTuple):
         bounds: lower and upper bound; None for a pilot.
         n_sparse_pairs: number of pairs whose difference is the same in nearly all units; they are
             bounded by Gaffke's bound or Clopper-Pearson.
-        pilot: whether there are too few units for bounds.
+        pilot: whether there are too few units (fewer than 20) for bounds.
     """
 
     value: float
@@ -87,7 +87,8 @@ def snsr_bounds(
 def share_gap_bounds(
     shares: ArrayLike, *, rng: np.random.Generator, draws: int = 2_000, level: float = 0.95
 ) -> RangeBounds:
-    """Bounds of the largest gap between the means of two values, jointly over all columns.
+    """Bounds of the largest gap between the means of two attribute values, jointly over all
+    columns.
 
     Args:
         shares: [probes, values, columns] in [0, 1], such as the share of a list in every group of
@@ -95,7 +96,7 @@ def share_gap_bounds(
         rng, draws, level: as in `snsr_bounds`, which has one column.
 
     Returns:
-        The largest gap of any column with bounds that hold for all pairs of values and columns.
+        The largest gap in any column, with bounds that hold for all pairs of values and columns.
 
     Raises:
         InvalidArgument: fewer than 2 probes or 2 values, or a number that is not in [0, 1].
@@ -176,11 +177,11 @@ def _paired_band(
     *,
     columns: int,
 ) -> Interval:
-    """Max-t band over the columns of [units, differences].
+    """Compute the max-t band over the columns of `differences`, [units, differences].
 
     Deviations are scaled by the standard error of their resample. With several columns there are
-    very many rare differences, some of which have nearly no spread in some resample, so the
-    standard error of the data is used instead.
+    very many rare differences, some of which have nearly no spread in some resample; their
+    deviations are scaled by the standard error of the data instead.
     """
     n = len(differences)
     error = differences.std(axis=0, ddof=1) / math.sqrt(n)

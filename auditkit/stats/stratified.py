@@ -1,10 +1,10 @@
 """Largest gap between groups of users at equal activity, averaged over activity strata.
 
 gap_ab = sum over strata of w_s (mean_as - mean_bs), where w_s is the share of users in stratum s
-among the strata in which both groups have at least five users. A pair is not compared if either
-group has fewer than 20 users in these strata, which is too few to estimate a spread. Labels are
-permuted inside strata, so the test is exact regardless of the effect of activity on utility. Bounds
-are simultaneous over pairs, as for the unstratified gap (`group_bounds`).
+among the strata in which both groups have at least five users. Two groups are not compared if
+either has fewer than 20 users in these strata, too few to estimate a spread. Labels are permuted
+within strata, so the test is exact regardless of the effect of activity on utility. Bounds are
+simultaneous over pairs, as for the unstratified gap (`group_bounds`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class StratifiedGap(NamedTuple):
         value: largest gap, in the unit of the values; ideal 0.
         bounds: simultaneous bounds over all pairs.
         p: p-value for the hypothesis that groups do not differ inside strata, in (0, 1].
-        n_incomparable: number of pairs of groups with too few users in common strata.
+        n_incomparable: number of pairs of groups that are not compared, because common strata have
+            too few users.
     """
 
     value: float
@@ -64,8 +65,10 @@ class _Pairs(NamedTuple):
     weights: Array  # [pairs, strata]
 
     def difference(self, means: Array) -> Array:
-        """Mean of the first minus mean of the second group of every pair, [..., pairs], from means
-        [..., strata, groups].
+        """Return the mean of the first minus the mean of the second group of every pair, [...,
+        pairs].
+
+        `means` has shape [..., strata, groups].
         """
         between: Array = means[..., self.a] - means[..., self.b]
         return np.asarray(np.einsum("ps,...sp->...p", self.weights, between))
@@ -88,7 +91,9 @@ class _Pairs(NamedTuple):
 
 
 def activity_strata(lengths: ArrayLike) -> NDArray[np.int64]:
-    """Tercile of each user's history length, 0 to 2; equal lengths are in the same stratum."""
+    """Return the tercile of each user's history length, 0 to 2, [n]; equal lengths get equal
+    terciles.
+    """
     counts = np.asarray(lengths, dtype=np.float64)
     if not len(counts):
         return np.empty(0, dtype=np.int64)
@@ -184,7 +189,7 @@ def _bounds(
 ) -> Interval:
     """Simultaneous bounds over pairs, with users resampled inside their cell.
 
-    Pairs with a group whose users nearly all have the same value are bounded separately.
+    Pairs that include a group of nearly equal values are bounded separately.
     """
     away = [((x != end) @ pairs.cells).reshape(pairs.sizes.shape) for end in (0, 1)]
     usual = np.array([np.median(x[cell > 0]) if cell.any() else 0.0 for cell in pairs.cells.T])
@@ -213,10 +218,10 @@ def _bounds(
 def _ends(
     away: Sequence[Array], pairs: _Pairs, pair: np.intp, group: np.intp, level: float
 ) -> Interval:
-    """Bounds of a group's weighted mean in a pair, with the effective sample size of its weights.
+    """Bound a group's weighted mean in a pair, using the effective sample size of the weights.
 
     Args:
-        away: number of users above 0, and number of users below 1, [strata, groups] each.
+        away: two arrays [strata, groups]: the number of users with a value above 0, and below 1.
     """
     used = pairs.weights[pair] > 0
     weights, sizes = pairs.weights[pair, used], pairs.sizes[used, group]

@@ -1,1 +1,3 @@
-"""Training of recommenders of every family with one loop; imported only by the command line."""
+"""Training of recommenders of all model families with one loop; only the command line imports
+it.
+"""

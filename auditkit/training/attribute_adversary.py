@@ -1,9 +1,9 @@
 """Adversary that predicts a user's attribute from hidden states, and its training objective.
 
-The objective trains a soft prompt against the adversary: min over the prompt of
-L_rec - weight * min(L_adv, H(z)), min over the adversary of L_adv. L_adv is the cross-entropy of a
-two-layer perceptron on the mean last-layer state over the tokens of a row. The cap H(z), the
-entropy of the labels, stops the prompt from optimizing against an adversary at chance level.
+The objective trains a soft prompt against the adversary: the prompt minimizes L_rec - weight *
+min(L_adv, H(z)), and the adversary minimizes L_adv. L_adv is the cross-entropy of a two-layer
+perceptron on the mean last-layer state over the tokens of a row. The cap at the entropy of the
+labels, H(z), removes the prompt's gradient from L_adv once the adversary is at chance level.
 Updates alternate: of every `turns` + 1 steps, the last one trains the prompt and the others train
 the adversary, with separate gradients. Attribute leakage after training is measured with newly
 trained attackers, not with this adversary.
@@ -38,12 +38,12 @@ ADVERSARIAL = "adversarial_prompt"  # the objective
 
 
 class Adversary(torch.nn.Module):
-    """Predicts a label from the mean state of a row.
+    """Network that predicts a label from the mean hidden state of a row.
 
     Args:
-        width: dimension of the states.
+        width: dimension of the hidden states.
         counts: number of training users of every label.
-        turns: steps of the adversary before each step of the prompt.
+        turns: number of adversary steps before each prompt step.
         seed: seed of the initial weights.
     """
 
@@ -62,11 +62,12 @@ class Adversary(torch.nn.Module):
         return step % (self._turns + 1) < self._turns
 
     def losses(self, model: PreTrainedModel, batch: Batch, *, learning: bool) -> torch.Tensor:
-        """Loss of the active player (adversary or prompt); rows without a label have weight 0.
+        """Loss of the network that the step trains; rows without a label have weight 0.
 
         Returns:
-            Nats per row, [B]. If `learning`, the cross-entropy, at least 0. Otherwise its negative,
-            or a constant without gradient if the batch mean exceeds the entropy of the labels.
+            Nats per row, [B]. With `learning` (adversary), the cross-entropy, at least 0. Otherwise
+            (prompt), the negative cross-entropy, or minus the entropy of the labels, without a
+            gradient, if the mean over the batch has reached this entropy.
         """
         labels = torch.full_like(batch.targets[:, 0], -1) if batch.labels is None else batch.labels
         known = labels >= 0
@@ -88,7 +89,7 @@ class Adversary(torch.nn.Module):
 
 
 def mean_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Mean last-layer states [B, d] over each row, excluding virtual tokens and padding."""
+    """Compute the mean last-layer state of each row, [B, d], without virtual tokens and padding."""
     width = batch.input_ids.shape[1]
     states = last_states(model, batch)[:, -width:]  # removes virtual tokens
     weights = batch.attention_mask[:, :, None].to(states.dtype)
@@ -97,10 +98,11 @@ def mean_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -> Adversary | None:
-    """The adversary of a recipe; None if the recipe has none.
+    """Build the adversary of a recipe; None if the recipe has no `adversary` section.
 
     Raises:
-        ConfigurationError: the users do not have the attribute, or the model is not decoder-only.
+        ConfigurationError: fewer than two values of the attribute are known, or the model is not
+            decoder-only.
     """
     if recipe.adversary is None:
         return None
@@ -110,13 +112,13 @@ def adversary_of(recipe: TrainingRecipe, trainee: Trainee, rows: TrainingRows) -
         hint = "" if wanted in known else did_you_mean(wanted, known)
         raise ConfigurationError(
             f"adversary.attribute {wanted} has {len(counts)} known values among the training "
-            f"users, but needs at least two.{hint} Attributes: "
-            f"{', '.join(known) or 'none'}."
+            f"users, but the adversary needs at least two. Choose another attribute.{hint} "
+            f"Attributes: {', '.join(known) or 'none'}."
         )
     if trainee.kind != "causal":
         raise ConfigurationError(
-            f"objectives.adversarial_prompt needs a decoder-only model, but model.base is "
-            f"{trainee.kind}. Choose another base."
+            "objectives.adversarial_prompt needs a decoder-only model, but model.base has the "
+            f"type {trainee.kind}. Choose another base."
         )
     width = trainee.model.config.hidden_size
     return Adversary(width, counts, turns=recipe.adversary.turns, seed=recipe.seed)

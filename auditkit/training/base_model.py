@@ -1,6 +1,6 @@
-"""Base model of a recipe: a model folder, a fetched model, or a recipe that is trained first.
+"""Base model of a recipe: a model folder, a downloaded model, or a recipe that is trained first.
 
-The base is placed in `OUT/base`, so that the trained folder is complete with base and adapter.
+The base is copied to `OUT/base`, so that the trained folder contains both base and adapter.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ def place_base(
     dataset: Dataset,
     train: Callable[[TrainingRecipe, Path], Path],
 ) -> Path | None:
-    """Place the base in `out/base` and return that folder; None for a recipe without a base.
+    """Copy the base to `out/base` and return this folder; None for a recipe without a base.
 
     Args:
-        train: trains a recipe into a folder, for a base that is the name of a recipe.
+        train: function that trains a recipe into a folder and returns the folder; used if the base
+            is the name of a recipe.
 
     Raises:
         ConfigurationError: the base was trained on data that this recipe holds out, or on users
@@ -56,13 +57,13 @@ def place_base(
 
 
 def public_base(recipe: TrainingRecipe) -> Path | None:
-    """Folder of the base of a recipe with a privacy claim; None without claim or base folder.
+    """Return the base folder of a private recipe; None without a privacy claim or a base folder.
 
-    The base may be a recipe that trains on the catalog alone, which is public.
+    The base may also be a recipe that trains only on the catalog, because the catalog is public.
 
     Raises:
-        ConfigurationError: the base was trained on users. A private run releases it too, outside of
-            its epsilon.
+        ConfigurationError: the base was trained on users. A private run would publish this base
+            too, and its epsilon would not cover it.
     """
     if not recipe.claims_privacy or recipe.model.base is None:
         return None
@@ -114,12 +115,12 @@ def _validate_base(recipe: TrainingRecipe, base: Path, dataset: Dataset) -> None
     if fault:
         raise ConfigurationError(
             f"model.base {recipe.model.base} {fault}. Use the same data, seed, fit and "
-            "holdout_users for both."
+            "holdout_users for the base and this recipe."
         )
 
 
 def base_identity(recipe: TrainingRecipe) -> str | None:
-    """Hash of the base; None for recipes without a base."""
+    """Return the hash of the base; None for a recipe without a base."""
     if recipe.model.base is None:
         return None
     folder = _folder(recipe.model.base)
@@ -131,7 +132,7 @@ def base_identity(recipe: TrainingRecipe) -> str | None:
 
 
 def _folder(base: str) -> Path | None:
-    """Folder of a base; None if the base is the name of a recipe."""
+    """Return the folder of a base; None if the base is the name of a recipe."""
     if base in MODELS:
         return fetch_model(base)
     return Path(base) if (Path(base) / MANIFEST).is_file() else None

@@ -32,7 +32,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     state: Mapping[str, Any],
 ) -> None:
-    """Write `step-NNNNNN` and delete all except the last two checkpoints."""
+    """Write the checkpoint `step-NNNNNN` and delete all but the two newest checkpoints."""
     final = folder / f"step-{step:06d}"
     temporary = folder / f".writing-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -61,10 +61,10 @@ def load_checkpoint(
     optimizer: torch.optim.Optimizer,
     identity: Mapping[str, str],
 ) -> dict[str, Any] | None:
-    """Restore the newest checkpoint into model and optimizer.
+    """Load the newest checkpoint into `model` and `optimizer`.
 
     Args:
-        identity: hashes of recipe and data; a checkpoint of another run is rejected.
+        identity: hashes of recipe and data, which the checkpoint must have, too.
 
     Returns:
         The stored state, or None if there is no checkpoint.
@@ -81,7 +81,7 @@ def load_checkpoint(
             raise ConfigurationError(
                 f"{folder} contains checkpoints of another training run (the hash of the "
                 f"{key.removesuffix('_sha256')} differs). Give another --out folder, or delete "
-                "this one to start again."
+                "this folder to start again."
             )
     _restore(model, found[-1] / "weights.safetensors")
     moments: dict[int, dict[str, torch.Tensor]] = {}
@@ -93,12 +93,12 @@ def load_checkpoint(
 
 
 class BestWeights:
-    """Weights of the best validation so far, stored in a folder.
+    """Weights with the best validation value so far, stored in a folder.
 
     Attributes:
         latest: last validation value.
         step: step of the best value, 0 before the first validation.
-        misses: number of validations since the best one.
+        misses: number of validations since the best value.
     """
 
     def __init__(self, folder: Path, state: Mapping[str, Any] | None) -> None:
@@ -111,7 +111,7 @@ class BestWeights:
 
     @property
     def state(self) -> dict[str, Any] | None:
-        """State to store in a checkpoint."""
+        """State to store in a checkpoint; None before the first validation."""
         if self._value is None:
             return None
         return {"value": self._value, "step": self.step, "misses": self.misses}
@@ -135,7 +135,7 @@ class BestWeights:
 
 
 def _trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Trainable weights; frozen weights are in the base."""
+    """Return the trainable weights; frozen weights are stored with the base."""
     return {
         name: parameter.detach().contiguous()
         for name, parameter in model.named_parameters()

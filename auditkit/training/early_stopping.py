@@ -1,6 +1,6 @@
-"""Early stopping on NDCG@10 of the validation items, measured with the requests of an audit.
+"""Early stopping on NDCG@10 of the validation items, measured with the same requests as an audit.
 
-The value for all users, with an interval, is measured after training (`utility.validation`).
+After training, the probe `utility.validation` measures NDCG@10 for all users, with an interval.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CUTOFF, _BATCH = 10, 64
 
 
 class Validation:
-    """Measures the model during training on the validation items of a seeded sample of users.
+    """Measures NDCG@10 during training on the validation items of a seeded sample of users.
 
     Raises:
         ConfigurationError: no user has a validation item.

@@ -2,9 +2,9 @@
 
 `item` gives every item its own token. The other methods write an item as a path of shared tokens
 with a last token that is unique on this path, so no item is a prefix of another. The paths are
-random, in the order of first consumption, from recursive spectral clustering of co-consumption,
-from residual quantization of text and co-consumption vectors, or a cluster followed by the item's
-own token.
+chosen at random (`random`), in the order of first consumption (`sequential`), by recursive spectral
+clustering of co-consumption (`collaborative`), or by residual quantization of text and
+co-consumption vectors (`semantic`); a `hybrid` path is a cluster followed by the item's own token.
 
 Sources: Hua et al. 2023 (random, sequential, collaborative, hybrid indexing for P5); residual
 quantization as in TIGER (Rajput et al. 2023), here with k-means on text and co-consumption vectors
@@ -38,21 +38,22 @@ _DENSE = ("collaborative", "semantic", "hybrid")
 def index_items(
     name: str, dataset: Dataset, histories: Sequence[NDArray[np.int32]], *, seed: int
 ) -> dict[str, tuple[str, ...]]:
-    """Map each item id to a sequence of tokens; no sequence equals or begins another one.
+    """Map each item id to a sequence of tokens, such that no sequence is a prefix of another.
 
     Args:
         name: a key of `INDEXINGS`.
-        histories: training history of each user, as rows of items, oldest first.
+        histories: training history of each user, as catalog row numbers of items, oldest first.
 
     Raises:
-        ConfigurationError: a method with a dense matrix of items, and more than 10,000 items.
+        ConfigurationError: the method decomposes a dense item matrix, and there are more than
+            10,000 items.
     """
     ids = list(dataset.catalog.ids)
     if name in _DENSE and len(ids) > MOST_DENSE_ITEMS:
         raise ConfigurationError(
-            f"indexing {name} decomposes a dense matrix of items x items and is computed for up to "
-            f"{MOST_DENSE_ITEMS:,} items; this catalog has {len(ids):,}. Choose item, random or "
-            "sequential."
+            f"model.indexing {name} decomposes a dense matrix of items x items, which is "
+            f"supported for up to {MOST_DENSE_ITEMS:,} items, but this catalog has {len(ids):,}. "
+            "Choose item, random or sequential."
         )
     if name == "item":
         return {item_id: (item_reference(item_id),) for item_id in ids}
@@ -74,7 +75,7 @@ def _inner(path: Sequence[int]) -> list[str]:
 
 
 def _in_order(order: Sequence[int]) -> Paths:
-    """Two-level paths; runs of items that are adjacent in `order` share their first node."""
+    """Build two-level paths; runs of adjacent items in `order` share their first node."""
     paths: Paths = [()] * len(order)
     for place, item in enumerate(order):
         paths[item] = (place // _BRANCH, place % _BRANCH)
@@ -88,7 +89,7 @@ def _random(dataset: Dataset, histories: object, rng: np.random.Generator) -> Pa
 def _sequential(
     dataset: Dataset, histories: Sequence[NDArray[np.int32]], rng: np.random.Generator
 ) -> Paths:
-    """Paths of items in the order of their first consumption, user by user."""
+    """Build paths of items in the order of first consumption, user by user."""
     seen = dict.fromkeys(int(item) for history in histories for item in history)
     seen.update(dict.fromkeys(range(len(dataset.catalog.items))))
     return _in_order(list(seen))
@@ -106,7 +107,7 @@ def _collaborative(
 def _semantic(
     dataset: Dataset, histories: Sequence[NDArray[np.int32]], rng: np.random.Generator
 ) -> Paths:
-    """Paths of two residual codes of text and co-consumption vectors, made unique by a number."""
+    """Build paths of two residual codes of text and co-consumption vectors, and a unique number."""
     residual = np.hstack([_text_vectors(dataset), _co_vectors(dataset, histories)])
     codes = []
     for _ in range(2):
@@ -130,7 +131,7 @@ INDEXINGS: Mapping[
 
 
 def _numbered(paths: Paths) -> Paths:
-    """Make the paths unique: append to each its position (0, 1, ...) among equal paths."""
+    """Append to each path its position (0, 1, ...) among equal paths, so that paths are unique."""
     counts: dict[tuple[int, ...], int] = {}
     numbered: Paths = []
     for path in paths:
@@ -140,7 +141,7 @@ def _numbered(paths: Paths) -> Paths:
 
 
 def _co_consumption(n_items: int, histories: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
-    """Matrix [items, items]: number of users who consumed both items; the diagonal is zero."""
+    """Count the users who consumed both items, [items, items]; the diagonal is zero."""
     columns = np.concatenate([np.unique(history) for history in histories])
     indptr = np.concatenate(([0], np.cumsum([len(np.unique(h)) for h in histories])))
     seen = sparse.csr_array(
@@ -154,7 +155,7 @@ def _co_consumption(n_items: int, histories: Sequence[NDArray[np.int32]]) -> NDA
 def _clustered(
     rows: NDArray[np.int64], cluster: Callable[[NDArray[np.int64]], NDArray[np.int64]]
 ) -> Paths:
-    """Paths from a recursive split into clusters, until none has more than `_BRANCH` items."""
+    """Build paths by splitting recursively, until no cluster has more than `_BRANCH` items."""
     paths: dict[int, tuple[int, ...]] = {}
 
     def cut(members: NDArray[np.int64], above: tuple[int, ...]) -> None:
@@ -173,7 +174,9 @@ def _clustered(
 
 
 def _spectral(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Normalized spectral clustering (Ng, Jordan & Weiss 2001) into at most `_BRANCH` clusters."""
+    """Cluster by the normalized spectrum (Ng, Jordan & Weiss 2001), into at most `_BRANCH`
+    clusters.
+    """
     degree = weights.sum(axis=1)
     scale = 1 / np.sqrt(np.where(degree > 0, degree, 1.0))
     n = min(_BRANCH, len(weights) - 1)
@@ -204,7 +207,7 @@ def _co_vectors(dataset: Dataset, histories: Sequence[NDArray[np.int32]]) -> NDA
 
 
 def _reduced(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Projection of a table on its first singular vectors, with rows of unit length."""
+    """Project a table on its first singular vectors and scale its rows to unit length."""
     left, sizes, _ = np.linalg.svd(table, full_matrices=False)
     vectors = left[:, :_DIMENSIONS] * sizes[:_DIMENSIONS]
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

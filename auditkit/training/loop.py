@@ -61,7 +61,9 @@ __all__ = ["StepReport", "compute_threads", "train", "train_once", "training_row
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """Report of one step; `loss` is the weighted mean in nats, or None in private training."""
+    """Progress after one step; `loss` is the weighted mean loss in nats, or None in private
+    training.
+    """
 
     step: int
     steps: int
@@ -79,15 +81,17 @@ def train(
     """Train a recommender, or resume an interrupted training.
 
     Args:
+        recipe: the recipe to train.
         out: model folder; checkpoints are in `out/checkpoints` until training ends.
-        on_step: called after every step, for a progress bar.
+        dataset: interactions and catalog to train on.
+        on_step: called after every step, for example by a progress bar.
 
     Returns:
-        `out`, which `auditkit audit` takes as TARGET.
+        `out`, which can be the TARGET of `auditkit audit`.
 
     Raises:
         AuditkitError: the folder belongs to another recipe, the loss is not finite, or a privacy
-            self-test failed.
+            self-test fails.
         ConfigurationError: the recipe is federated; this loop would ignore its privacy.
     """
     if recipe.federated is not None:
@@ -105,7 +109,9 @@ def train(
 
 @contextmanager
 def compute_threads(n: int) -> Iterator[None]:
-    """Compute with n threads inside; rounding, and so what is computed later, depends on it."""
+    """Context that computes with n threads, because rounding, and therefore weights, depend on
+    n.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -121,7 +127,7 @@ def _train(
     dataset: Dataset,
     on_step: Callable[[StepReport], None],
 ) -> None:
-    """Take the steps that are left, and write the folder."""
+    """Take the remaining steps and write the model folder."""
     started, cpu_started = time.time(), time.process_time()
     accelerator = _accelerator(recipe)
     validate_batch_split(recipe, out, accelerator.num_processes)
@@ -152,7 +158,7 @@ def _train(
 
 @dataclass(kw_only=True)
 class _Session:
-    """Everything that training holds between two steps.
+    """State of a training run between two steps.
 
     Attributes:
         done: number of steps taken, including steps before a resume.
@@ -184,7 +190,10 @@ class _Session:
     tokens: int
 
     def take_step(self, step: int, log: TrainingLog) -> float | None:
-        """One optimizer step, logged and if due validated; returns its loss in nats."""
+        """Take and log one optimizer step, and validate if due.
+
+        Returns the weighted mean loss in nats; None in private training.
+        """
         recipe = self.recipe
         self.clock.start()
         rows: Sequence[AnyRow] = () if self.private else next(self.batches)
@@ -211,13 +220,13 @@ class _Session:
         return loss
 
     def report(self, loss: float | None) -> StepReport:
-        """Progress after a step."""
+        """Report the progress after a step."""
         return StepReport(
             step=self.done, steps=self.recipe.steps, loss=loss, cpu_seconds=self.clock.cpu_seconds
         )
 
     def has_converged(self) -> bool:
-        """Whether validation has not improved for as long as the recipe waits."""
+        """Whether validation has not improved for `validation.patience` validations."""
         settings = self.recipe.validation
         return settings is not None and self.best.misses >= settings.patience
 
@@ -240,7 +249,9 @@ class _Session:
         )
 
     def finish(self, dataset: Dataset, record: Mapping[str, float]) -> None:
-        """Write the model folder, load it again to compare, and remove the checkpoints."""
+        """Write the model folder, check that it loads as the same model, and remove the
+        checkpoints.
+        """
         model = self.trainee.model
         self.best.restore(model)
         privacy = self.private.finish() if self.private else self.claim
@@ -355,15 +366,15 @@ def training_rows(
     base: Path | None = None,
     canaries: Sequence[Canary] = (),
 ) -> TrainingRows:
-    """Training rows of a recipe; deterministic, so that a resume uses the same rows.
+    """Build the training rows of a recipe, deterministically, so that a resume uses the same rows.
 
     Args:
         dataset: data with the users to train on, real or synthetic.
         base: folder of the base model, for recipes with a base.
-        canaries: all canaries of the run; those that are planted become users.
+        canaries: all canaries of the run; planted canaries become users.
 
     Raises:
-        ConfigurationError: the data lack ratings or attributes that a task needs.
+        ConfigurationError: a task needs ratings or attributes that the data do not have.
     """
     require_ratings(recipe, dataset)
     require_attributes(recipe, dataset)
@@ -396,7 +407,7 @@ def training_rows(
 def _canaries(
     recipe: TrainingRecipe, out: Path, dataset: Dataset, identity: Mapping[str, str]
 ) -> tuple[Canary, ...]:
-    """All canaries of the run, planted or not; none without the section."""
+    """Return all canaries of the run, planted or not; empty if the recipe has no `canaries`."""
     wanted = recipe.canaries
     if wanted is None:
         return ()
@@ -416,14 +427,16 @@ def train_once(
     dataset: Dataset,
     on_step: Callable[[StepReport], None],
 ) -> Path:
-    """Train a base into `folder`, unless it is already trained there, and return the folder."""
+    """Train the base `recipe` into `folder`, unless it is already trained there; return the
+    folder.
+    """
     if is_trained(folder, recipe, dataset):
         return folder
     return train(recipe, folder, dataset=dataset, on_step=on_step)
 
 
 def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
-    """Number of tokens, in total and per CPU second, for the record of a non-private run."""
+    """Return the number of tokens, in total and per CPU second; empty for a private run."""
     return {
         "tokens": tokens,
         "tokens_per_cpu_second": round(tokens / max(cpu_seconds, 1e-9), 1),
@@ -431,13 +444,15 @@ def _speed(tokens: int, cpu_seconds: float) -> dict[str, float]:
 
 
 def _accelerator(recipe: TrainingRecipe) -> Accelerator:
-    """Accelerator for the device and processes, with bf16 on a GPU except in private training."""
+    """Create the Accelerator; on a GPU it uses bf16, except in private training."""
     gpu = torch.cuda.is_available() and not recipe.privacy
     return Accelerator(cpu=not gpu, mixed_precision="bf16" if gpu else "no")
 
 
 def _learning_rate(recipe: TrainingRecipe, step: int) -> float:
-    """Learning rate with linear warm-up, then linear or cosine decay to 0 at the last step."""
+    """Return the learning rate: linear warm-up, then linear or cosine decay to 0 at the last
+    step.
+    """
     optimizer = recipe.optimizer
     warm = min(1.0, (step + 1) / max(1, optimizer.warmup_steps))
     past = max(0, step - optimizer.warmup_steps) / max(1, recipe.steps - optimizer.warmup_steps)

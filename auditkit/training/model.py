@@ -66,7 +66,7 @@ class Trainee:
 
 
 def prepare(recipe: TrainingRecipe, dataset: Dataset, *, base: Path | None) -> Trainee:
-    """Create model, tokenizer and templates of a recipe; deterministic, so a resume gets the same.
+    """Create the model, tokenizer and templates of a recipe, deterministically in its seed.
 
     Args:
         base: folder of the base model, for recipes with a base.
@@ -112,7 +112,7 @@ def _style(recipe: TrainingRecipe, kind: Kind, has_items: bool) -> Style:
 
 
 def _adapted(recipe: TrainingRecipe, prompts: Prompts, base: Path) -> Trainee:
-    """Base model with its adapter.
+    """Load the base model and add the adapter.
 
     The chat template is removed, because audits must use the prompts of training.
     """
@@ -130,8 +130,9 @@ def _adapted(recipe: TrainingRecipe, prompts: Prompts, base: Path) -> Trainee:
     tokens = item_tokens(loaded.tokenizer, index) if prompts.history == "item_tokens" else {}
     if prompts.history == "item_tokens" and not tokens:
         raise ConfigurationError(
-            f"model.base {recipe.model.base} has no item tokens. Set `prompts: title_lists` or "
-            "`prompts: titles`, which refer to items by title."
+            f"model.base {recipe.model.base} has no item tokens, which the prompts "
+            f"{recipe.prompts} need. Set `prompts: title_lists` or `prompts: titles`, which refer "
+            "to items by title."
         )
     return Trainee(
         model=_with_adapter(recipe, loaded.model),
@@ -174,7 +175,7 @@ def _with_adapter(recipe: TrainingRecipe, model: PreTrainedModel) -> PreTrainedM
 def build_model(
     recipe: ModelRecipe, tokenizer: PreTrainedTokenizerFast, *, seed: int
 ) -> PreTrainedModel:
-    """Randomly initialized transformer in float32."""
+    """Build a randomly initialized transformer in float32."""
     control = {
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,
@@ -229,11 +230,11 @@ def build_model(
 
 @torch.no_grad()
 def _initialize_t5(t5: PreTrainedModel, seed: int) -> None:
-    """Draw the initial weights of T5 by name, because releases of transformers draw different ones.
+    """Initialize T5 by parameter name, because releases of transformers sample in different orders.
 
     The scales are those of T5 (Raffel et al. 2020), except for the embeddings and the head. T5
     gives embeddings a standard deviation of 1 and scales its head by width^-1/2, which a short
-    training cannot correct; they get the scales of the other architectures.
+    training cannot correct. Here, embeddings and head get the scales of the other architectures.
     """
     draw = torch.Generator().manual_seed(seed)
     width, head_width = t5.config.d_model, t5.config.d_kv
@@ -253,7 +254,7 @@ def _initialize_t5(t5: PreTrainedModel, seed: int) -> None:
 def attach_dropout(model: PreTrainedModel, probability: float) -> None:
     """Add dropout to the embeddings and last hidden state of a decoder-only model.
 
-    The other architectures already have dropout.
+    The other architectures already have dropout layers.
     """
     if not isinstance(model, LlamaForCausalLM) or probability <= 0:
         return

@@ -47,7 +47,7 @@ _RECORD, _LOG, _INDEX = "manifest.json", "log.jsonl", "item_index.json"
 
 
 def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
-    """Hashes of recipe and data, which identify a model."""
+    """Return the hashes of recipe and data, which identify a model."""
     fields = recipe.model_dump(mode="json", exclude={"checkpoint_every"})
     if recipe.canaries is None:
         del fields["canaries"]  # recipes without canaries keep the identity of earlier versions
@@ -67,7 +67,7 @@ def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
 
 
 def _stored_identity(folder: Path) -> dict[str, Any] | None:
-    """Identity of the finished model in a folder; None if the folder has no such model."""
+    """Read the identity of the finished model in a folder; None if there is no finished model."""
     record = folder / _RECORD
     if not (record.is_file() and (folder / MANIFEST).is_file()):
         return None
@@ -84,7 +84,7 @@ def require_same_model(folder: Path, identity: Mapping[str, str]) -> None:
     """Reject a folder with a finished model of another recipe or other data.
 
     Raises:
-        ConfigurationError: the folder contains such a model.
+        ConfigurationError: the identity of the finished model in the folder differs.
     """
     stored = _stored_identity(folder)
     if stored is not None and stored != identity:
@@ -93,12 +93,15 @@ def require_same_model(folder: Path, identity: Mapping[str, str]) -> None:
         )
         raise ConfigurationError(
             f"{folder} contains a finished model of another training run (the hash of the "
-            f"{changed} differs). Give another --out folder, or delete this one."
+            f"{changed} differs). Give another --out folder, or delete this folder."
         )
 
 
 def set_aside_other_model(folder: Path, recipe: TrainingRecipe, dataset: Dataset) -> Path | None:
-    """Rename a folder with a finished model of another recipe or data; its new path, or None."""
+    """Rename a folder with a finished model of another recipe or data.
+
+    Returns the new path; None if the folder has no such model.
+    """
     stored = _stored_identity(folder)
     return None if stored in (None, identity_of(recipe, dataset)) else set_aside(folder)
 
@@ -106,7 +109,7 @@ def set_aside_other_model(folder: Path, recipe: TrainingRecipe, dataset: Dataset
 class TrainingLog:
     """Log with one line per step in `log.jsonl`; lines after the resumed checkpoint are dropped.
 
-    A private run writes nothing, because its privacy claim does not cover losses and batch sizes.
+    A private run writes no log, because its privacy claim does not cover losses and batch sizes.
     """
 
     def __init__(self, folder: Path, *, first_step: int, silent: bool) -> None:
@@ -152,13 +155,13 @@ def write_folder(
     base: Path | None = None,
     canaries: CanaryRecord | None = None,
 ) -> None:
-    """Write weights or adapter, tokenizer, templates and `recommender.yaml`, a TARGET for audits.
+    """Write a model folder that can be audited: weights or adapter, tokenizer and templates.
 
     Args:
-        dataset: the data that audits read; `rows` may be of synthetic users.
+        dataset: the data that audits read; `rows` may come from synthetic users instead.
         base: folder with the weights of the base, to be referenced in `out`; None if `out` already
             contains them.
-        canaries: what to declare about planted canaries.
+        canaries: record of the planted canaries for the manifest; None without canaries.
     """
     model, users = trainee.model, dataset.interactions.user_ids
     adapted = recipe.adapter != "full"
@@ -204,7 +207,7 @@ def write_folder(
 
 
 def canary_record(recipe: TrainingRecipe, out: Path) -> CanaryRecord | None:
-    """What the folder declares about its canaries, without saying which are planted."""
+    """Return the public record of the canaries, which does not tell which canaries are planted."""
     if recipe.canaries is None:
         return None
     return CanaryRecord(
@@ -217,11 +220,12 @@ def canary_record(recipe: TrainingRecipe, out: Path) -> CanaryRecord | None:
 
 
 def _history_window(recipe: TrainingRecipe, trainee: Trainee) -> int:
-    """Number of history items in a request.
+    """Return the number of history items in a request.
 
     An encoder-decoder is trained on a random part of a history window, half of it on average, so
-    its requests use half of the window. Measured HR@10 on test items: .121 with half, .105 with the
-    whole window; on validation items .151 and .145, which is within noise.
+    its requests use half of the window. Measured HR@10 on test items is .121 with half of the
+    window and .105 with the whole window; on validation items it is .151 and .145, a difference
+    within noise.
     """
     return max(1, recipe.data.window // 2) if trainee.kind == "seq2seq" else recipe.data.window
 

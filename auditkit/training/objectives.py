@@ -1,8 +1,9 @@
-"""Training objectives, which return one loss per example instead of a batch average.
+"""Training objectives that return one loss per example instead of a batch average.
 
 `model(labels=...).loss` averages over all tokens of a batch, so the gradient of an example depends
-on the lengths of the others (measured: 0.398 -> 0.514 in gradient norm). Per-example means are
-independent of other examples, as differential privacy requires, and make accumulation exact.
+on the lengths of the other examples (measured: its norm rises from 0.398 to 0.514). Per-example
+means are independent of other examples, as differential privacy requires, and make accumulation
+exact.
 """
 
 from __future__ import annotations
@@ -49,12 +50,13 @@ _RECORDERS = ("per_example_gradients", "autograd_grad_sample_hooks")
 
 @dataclass(frozen=True)
 class Objective:
-    """A named loss.
+    """A loss function with the properties that recipes must respect.
 
     Attributes:
-        losses: maps (model, batch) and optional settings to a tensor [B] in nats per example.
-        per_example: whether the loss of an example depends only on it; DP training requires True.
-        kind: type of rows that it reads.
+        losses: function that maps (model, batch) and optional settings to losses [B], in nats.
+        per_example: whether the loss of an example depends on this example only; DP training
+            requires True.
+        kind: type of the rows that the loss is computed for.
     """
 
     losses: Callable[..., torch.Tensor]
@@ -76,10 +78,10 @@ def language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def choice(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Negative log-likelihood of the target among the row's choices.
+    """Negative log-likelihood of the target, normalized over the row's choices.
 
-    For two choices this is binary cross-entropy on the difference of their logits (TALLRec, Bao et
-    al. 2023).
+    For two choices, the loss is binary cross-entropy on the difference of their logits (TALLRec,
+    Bao et al. 2023).
 
     Returns:
         [B] nats, >= 0; ideal 0.
@@ -90,8 +92,8 @@ def choice(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     predicted = batch.targets != NO_TARGET
     if batch.choices is None or not bool((predicted.sum(dim=1) == 1).all()):
         raise InvalidArgument(
-            "Objective `choice` got rows without choices or with several targets. Use a task with "
-            "choices, such as like."
+            "Objective `choice` got rows without choices or with several targets. Use a task that "
+            "defines choices, such as `like`."
         )
     logits = _logits(model, batch).gather(1, batch.choices)
     chosen = (batch.choices == batch.targets[predicted][:, None]).int().argmax(dim=1)
@@ -101,11 +103,10 @@ def choice(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 def next_k_behaviors(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Mean negative log-likelihood of the next three targets at every position.
 
-    All three are predicted from the same distribution (PTUM, Wu et al. 2020).
+    The same distribution predicts all three targets (PTUM, Wu et al. 2020).
 
     Returns:
-        [B] nats per target; the minimum is above 0, because one distribution predicts three
-        targets.
+        [B] nats per target; the minimum is above 0 if the three targets differ.
     """
     predicted = batch.targets != NO_TARGET
     table = _logits(model, batch).log_softmax(dim=1)
@@ -125,7 +126,7 @@ def next_k_behaviors(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Jensen-Shannon divergence between the predictions for a user and a counterfactual user.
 
-    The two differ in one stated attribute. The divergence is averaged over the row's targets.
+    The two users differ in one stated attribute. The divergence is averaged over the row's targets.
 
     Returns:
         [B] nats in [0, ln 2]; ideal 0, and 0 for a row without a counterfactual.
@@ -144,14 +145,13 @@ def counterfactual_consistency(model: PreTrainedModel, batch: Batch) -> torch.Te
 def adversarial_prompt(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Placeholder for the adversarial objective, which `attribute_adversary.Adversary` computes.
 
-    It couples examples, because its cap applies to the mean of the batch.
+    The objective couples examples, because its cap applies to the mean over the batch.
 
     Raises:
-        InvalidArgument: always; the training loop uses the adversary of the recipe instead.
+        InvalidArgument: always, because the training loop must use the recipe's adversary instead.
     """
     raise InvalidArgument(
-        "Objective `adversarial_prompt` has no adversary. Train with a recipe that has a section "
-        "adversary."
+        "Objective `adversarial_prompt` has no adversary. Add a section `adversary` to the recipe."
     )
 
 
@@ -161,11 +161,12 @@ def embedding_adversarial(
     """The `language_model` loss with the prompt's embeddings moved to increase it.
 
     Args:
-        scale, steps: radius and number of steps, see `engine.embedding_perturbation`.
+        scale, steps: radius and number of steps of the perturbation; see
+            `engine.embedding_perturbation`.
 
     Returns:
-        [B] nats per target token, >= 0. Its difference to `language_model` is what the perturbation
-        costs; below 1 % the training learns nothing from it, and the radius is too small.
+        [B] nats per target token, >= 0. If this loss exceeds that of `language_model` by less than
+        1 %, the radius is too small for the model to learn from the perturbation.
 
     Source: FGM (Miyato et al. 2017) with one step, FreeLB (Zhu et al. 2020) with more.
     """
@@ -184,7 +185,7 @@ def embedding_adversarial(
 def masked_language_model(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Mean negative log-likelihood of each row's masked tokens (BERT, Devlin et al. 2019).
 
-    The input embeddings are the head.
+    The input embedding matrix serves as the output head.
 
     Returns:
         [B] nats per masked token, >= 0; ideal 0.
@@ -200,8 +201,8 @@ def contrastive(model: PreTrainedModel, batch: PairBatch) -> torch.Tensor:
     """InfoNCE loss with in-batch negatives, on cosine similarities at temperature 0.07.
 
     Scores are corrected for the sampling probability of each text (logQ), and texts equal to the
-    target are not negatives. The objective couples examples, because the negatives are the other
-    examples of the batch.
+    target are excluded from the negatives. The objective couples examples, because the negatives
+    are the other examples of the batch.
 
     Source: van den Oord et al. 2018 (InfoNCE); Yi et al. 2019 (logQ).
 
@@ -218,20 +219,22 @@ def contrastive(model: PreTrainedModel, batch: PairBatch) -> torch.Tensor:
 
 
 def _embedded(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Unit vectors [B, d] of the mean last hidden states."""
+    """Return the mean last hidden states as unit vectors, [B, d]."""
     hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
     weights = mask[:, :, None].to(hidden.dtype)
     return normalize((hidden * weights).sum(dim=1) / weights.sum(dim=1), dim=1)
 
 
 def _row_means(values: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
-    """Mean over each row's targets; values [number of targets], predicted [B, S]."""
+    """Average `values` [number of targets] over each row's targets, marked in `predicted` [B,
+    S].
+    """
     sums = torch.zeros(len(predicted), dtype=values.dtype, device=values.device)
     return sums.index_add(0, predicted.nonzero()[:, 0], values) / predicted.sum(dim=1)
 
 
 def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Logits [number of targets, V] in the order of `targets[targets != -100]`."""
+    """Return logits [number of targets, V] in the order of `targets[targets != -100]`."""
     predicted = batch.targets != NO_TARGET
     if model.config.is_encoder_decoder:
         return upcast(_written(model, batch, predicted))
@@ -245,7 +248,7 @@ def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def _written(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> torch.Tensor:
-    """Logits [number of targets, V] of an encoder-decoder."""
+    """Return logits [number of targets, V] of an encoder-decoder."""
     inputs = {
         "input_ids": batch.input_ids,
         "attention_mask": batch.attention_mask,
@@ -267,16 +270,16 @@ def _written(model: PreTrainedModel, batch: Batch, predicted: torch.Tensor) -> t
 
 
 def _shifted(model: PreTrainedModel, targets: torch.Tensor) -> torch.Tensor:
-    """Decoder inputs: the start token, then the targets except the last."""
+    """Return decoder inputs: the start token, then all targets except the last one."""
     start = torch.full_like(targets[:, :1], model.config.decoder_start_token_id)
     read = torch.cat([start, targets[:, :-1]], dim=1)
     return read.masked_fill(read == NO_TARGET, model.config.pad_token_id)
 
 
 def last_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Last hidden states of a decoder-only model, [B, T, d].
+    """Return the last hidden states of a decoder-only model, [B, T, d].
 
-    With a soft prompt of n tokens they are [B, n + T, d], virtual tokens first.
+    With a soft prompt of n virtual tokens, the shape is [B, n + T, d], virtual tokens first.
     """
     mask, inputs = batch.attention_mask, {"input_ids": batch.input_ids}
     adapter = getattr(model, "active_peft_config", None)
@@ -293,7 +296,7 @@ def last_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 
 
 def _behind_prefix(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Last hidden states [B, T, d] after a tuned prefix.
+    """Return the last hidden states [B, T, d] of a model with a tuned prefix.
 
     The prefix must be adjacent to the first token of a row, so rows are rolled to have their
     padding on the right, and the states are rolled back.
@@ -316,7 +319,7 @@ def _behind_prefix(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
 def _behind_soft_prompt(
     model: PreTrainedModel, batch: Batch
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Model inputs with the soft prompt between the padding and the row, and their mask."""
+    """Return model inputs with the soft prompt between padding and row, and the attention mask."""
     words = model.get_input_embeddings()(batch.input_ids)
     prompt = model.get_prompt(batch_size=len(words))
     n, width = prompt.shape[1], words.shape[1]

@@ -1,4 +1,4 @@
-"""Preflight checks, which reject configurations that would silently change results."""
+"""Preflight checks that reject configurations which would silently change results."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def validate_batch_split(recipe: TrainingRecipe, out: Path, n: int) -> None:
     coupled = [name for name in recipe.objectives if not OBJECTIVES[name].per_example]
     fault, remedy = "", "Change the recipe or the number of processes."
     if rows < parts and not recipe.privacy:
-        fault = f"a step of {rows} rows leaves some of its {parts} parts empty"
+        fault = f"a step has {rows} rows for {parts} parts, so some parts would be empty"
     elif n > 1 and (recipe.privacy or recipe.federated):
-        fault = "private training accounts for one process"
+        fault = "private training supports only one process"
     elif n > 1 and coupled:
-        fault = f"objective {coupled[0]} compares only rows of the same process"
+        fault = f"objective {coupled[0]} would compare only rows of the same process"
     elif n > 1 and is_recipe(recipe.model.base) and not (out / BASE / MANIFEST).is_file():
         fault = "the base is not trained yet"
         remedy = f"Run first: auditkit train {recipe.model.base} --out {out / BASE}"
@@ -45,23 +45,24 @@ def require_ratings(recipe: TrainingRecipe, dataset: Dataset) -> None:
     values = set(np.unique(dataset.interactions.rating).tolist()) if asked else set()
     if asked and len(values) < 2:
         raise ConfigurationError(
-            f"tasks.{asked[0]}: the data have no ratings, or all are equal. Remove the task."
+            f"tasks.{asked[0]}: the data have no ratings, or all ratings are equal. Remove the "
+            "task."
         )
     unusable = sorted(values - {1, 2, 3, 4, 5}) if "rating" in asked else []
     if unusable:
         raise ConfigurationError(
-            f"tasks.rating: a rating is {unusable[0]:g}, not a whole star from 1 to 5. Scale "
-            "ratings, or remove the task."
+            f"tasks.rating: the data contain the rating {unusable[0]:g}, but the task needs whole "
+            "stars from 1 to 5. Rescale the ratings, or remove the task."
         )
 
 
 def require_attributes(recipe: TrainingRecipe, dataset: Dataset) -> None:
-    """Require attributes for masking and counterfactual rows, which have no effect without them."""
+    """Require user attributes if the recipe masks them or uses counterfactual rows."""
     place = "data.attribute_masking" if recipe.data.attribute_masking else ""
     if "counterfactual_consistency" in recipe.objectives:
         place = "objectives.counterfactual_consistency"
     if place and not known_values(dataset.interactions.attributes):
         raise ConfigurationError(
-            f"{place}: the data have no user attributes. Remove this setting, or add "
-            "users.attributes."
+            f"{place}: the data have no user attributes. Remove this setting, or name attribute "
+            "columns in users.attributes."
         )

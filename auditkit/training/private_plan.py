@@ -1,4 +1,4 @@
-"""What a private training run would cost, computed without training: noise, epsilon and memory."""
+"""Noise, epsilon and memory of a private training run, computed without training."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ _BYTES = 4  # of a float32
 
 
 def private_plan(recipe: TrainingRecipe, settings: PrivacyRecipe, dataset: Dataset) -> str:
-    """Text on the units, the noise that the accountant computes, and the memory of the gradients.
+    """Describe the privacy units, the required noise, and the memory of the gradients.
 
-    The model is built or its base loaded, so a model that private training does not support is
-    refused here already.
+    The model is built, or its base is loaded, so an unsupported model is rejected before training.
 
     Raises:
-        ConfigurationError: model, base or recipe are not supported in private training.
-        InvalidArgument: the target cannot be met.
+        ConfigurationError: private training does not support the model, the base or the recipe.
+        InvalidArgument: no noise multiplier meets the target epsilon.
     """
     base = public_base(recipe)
     trainee = prepare(recipe, dataset, base=base)

@@ -23,9 +23,9 @@ _SELF_TEST_UNITS, _SELF_TEST_RECORDS = 6, 2
 
 
 def privacy_units(rows: TrainingRows, recipe: PrivacyRecipe) -> list[list[Row]]:
-    """Fixed rows by privacy unit; no unit is empty, and no row is in two units.
+    """Group the fixed rows by privacy unit; no unit is empty, and no row is in two units.
 
-    With users as units, rows about catalog items alone are left out, because they have no user.
+    With users as units, rows about catalog items only are left out, because they belong to no user.
     """
     if recipe.unit == "example":
         return [[row] for row in rows.fixed_rows()]
@@ -33,9 +33,9 @@ def privacy_units(rows: TrainingRows, recipe: PrivacyRecipe) -> list[list[Row]]:
 
 
 def _random_units(rows: TrainingRows, recipe: PrivacyRecipe) -> list[list[Row]]:
-    """Units of random tokens and lengths, because the self-test must not use private data.
+    """Build units of random tokens and lengths, because the self-test must not use private data.
 
-    Rows have a counterfactual if those of the training have one.
+    The random rows have a counterfactual if the training rows have one.
     """
     rng = np.random.default_rng(0)
     n_records = 1
@@ -53,10 +53,11 @@ def _random_units(rows: TrainingRows, recipe: PrivacyRecipe) -> list[list[Row]]:
 
 
 class PrivateRun:
-    """Draws the units of every step, sets private gradients, and gives the claim at the end.
+    """Samples the units of every step, sets private gradients, and computes the claim at the end.
 
     Args:
-        folder: model folder, which contains the ledger of recorded steps and survives a kill.
+        folder: model folder, which contains the ledger of recorded steps and persists if the
+            process is killed.
         rows: fixed rows, which `privacy_units` groups into the units of the claim.
     """
 
@@ -94,7 +95,8 @@ class PrivateRun:
     def finish(self) -> PrivacyClaim:
         """Remove the hooks from the model and compute the privacy claim.
 
-        It counts all steps of the ledger, also those whose result a killed process lost.
+        The claim counts all steps of the ledger, including steps whose result was lost when the
+        process was killed.
         """
         self._gradients.close()
         accounting, settings = self._gradients.accounting, self._settings
@@ -126,7 +128,9 @@ class PrivateRun:
 
 
 def _not_covered(recipe: TrainingRecipe, settings: PrivacyRecipe) -> Iterator[str]:
-    """What a reader might take for covered and is not, of what this run used."""
+    """Yield the data and outputs of this run that a reader might wrongly assume the claim
+    covers.
+    """
     if settings.unit == "example":
         yield "the user: a user's interactions are in several rows, and the unit is one row"
     else:

@@ -1,4 +1,6 @@
-"""Training recipe as one YAML file; all errors are reported together, each with its line."""
+"""Schema of a training recipe, a YAML file; all errors are reported together, each with its
+line.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,8 @@ class _Section(BaseModel):
 class ReweightingRecipe(_Section):
     """Target weights by item group: clip((GH / GP) ** gamma, 0.2, 5), rescaled to mean 1.
 
-    GH is the group's share of the users' histories and GP its share of the base's lists, so groups
-    that the base recommends too often get a smaller weight.
+    GH is the group's share of the users' histories and GP is its share of the base model's lists,
+    so groups that the base recommends too often get a smaller weight.
     """
 
     groups: Literal["popularity", "genre"] = "popularity"
@@ -44,10 +46,11 @@ class SyntheticRecipe(_Section):
     """Training on synthetic histories, sampled from noisy item transitions of the real ones.
 
     The transitions are released once by the Gaussian mechanism with `epsilon` at `delta`, by
-    default 1 / (10 N) for N units. `unit` is one `target` with the interactions before it, a
-    `window` of consecutive interactions that no other window shares, or a `user`. A transition
-    leads from each of the latest `lags` interactions, whose weight falls by `decay`.
-    `histories` of `length` items are sampled, at most the catalog's number of items.
+    default 1 / (10 N) for N units. A `unit` is a `target` interaction with the interactions before
+    it, a `window` of consecutive interactions (windows do not overlap), or a `user`. Transitions
+    lead from each of the latest `lags` interactions to the next one; their weight falls by the
+    factor `decay` per lag. `histories` is the number of sampled histories and `length` the number
+    of items in each, at most that of the catalog.
     """
 
     unit: Literal["target", "window", "user"] = "target"
@@ -61,11 +64,11 @@ class SyntheticRecipe(_Section):
 
 
 class ForgettingRecipe(_Section):
-    """Users who asked to be forgotten: the ids of `users_file`, one in each line.
+    """Users who asked to be forgotten: the user ids in `users_file`, one per line.
 
-    Without `ascent` their rows are left out, so a model from scratch is retrained without them.
-    With it, at least a quarter of the rows are theirs, whose loss has the weight -`ascent`, which
-    unlearns them from `model.base` by gradient ascent (Jang et al. 2023).
+    Without `ascent`, the rows of these users are left out, so a model is retrained without them.
+    With `ascent`, at least a quarter of the rows are theirs and their loss has the weight
+    -`ascent`: gradient ascent unlearns them from `model.base` (Jang et al. 2023).
     """
 
     users_file: str
@@ -77,7 +80,7 @@ class DataRecipe(_Section):
 
     `dataset` is `ml-100k` or a file that describes your own data. `holdout_users` random users
     (seeded) are excluded from training; they are still evaluated and are the non-members of the
-    membership audit. `fit` decides whether the validation item is trained on. `bucketing` batches
+    membership audit. `fit` decides whether validation items are training data. `bucketing` batches
     rows of similar length. `attribute_masking` is the probability that a row states no attribute of
     its user. `reweighting` weights targets by item group. `synthetic` replaces the histories.
     `forgetting` leaves users out, or unlearns them.
@@ -98,9 +101,9 @@ class ModelRecipe(_Section):
     """A small transformer trained from scratch, or an existing `base` model.
 
     `llama` is decoder-only with tied embeddings, `t5` an encoder-decoder, `bert` a text encoder.
-    `indexing` is the representation of an item as tokens; `titles` writes it as text. `base` is a
-    model folder, the name of a fetched model, or the name of a training recipe that is trained
-    first.
+    `indexing` is the representation of an item as tokens; `titles` refers to items by title. `base`
+    is a model folder, the name of a downloaded model, or the name of a training recipe that is
+    trained first.
     """
 
     architecture: Literal["llama", "t5", "bert"] = "llama"
@@ -118,7 +121,9 @@ class ModelRecipe(_Section):
 
 
 class LoraRecipe(_Section):
-    """Low-rank updates of some weights (Hu et al. 2022); peft selects them for common models."""
+    """Low-rank updates (LoRA, Hu et al. 2022) of the layers in `targets`; by default, peft selects
+    them.
+    """
 
     method: Literal["lora"]
     r: int = Field(default=8, ge=1)
@@ -147,8 +152,7 @@ class PrefixRecipe(_Section):
 class AdversaryRecipe(_Section):
     """Adversary that predicts `attribute` from hidden states, for objective `adversarial_prompt`.
 
-    `turns` steps of the adversary precede each step of the prompt; the recipe's `steps` is the
-    number of both together.
+    `turns` adversary steps precede each prompt step; the recipe's `steps` counts both.
     """
 
     attribute: str
@@ -158,8 +162,8 @@ class AdversaryRecipe(_Section):
 class PerturbationRecipe(_Section):
     """Perturbation of the prompt's embeddings, for objective `embedding_adversarial`.
 
-    `scale` is its size in units of the mean embedding norm over the square root of the width; one
-    step is FGM, more are FreeLB.
+    `scale` is the size of the perturbation in units of the mean embedding norm divided by the
+    square root of the width. One step is the method FGM, several steps are FreeLB.
     """
 
     scale: float = Field(default=0.5, gt=0)
@@ -167,7 +171,9 @@ class PerturbationRecipe(_Section):
 
 
 class OptimizerRecipe(_Section):
-    """AdamW with warm-up and decay to zero; a step processes its rows in `accumulation` parts."""
+    """AdamW with warm-up and decay to zero; `accumulation` is the number of parts of a step's
+    rows.
+    """
 
     learning_rate: float = Field(default=4e-3, gt=0)
     betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.98]
@@ -180,9 +186,11 @@ class OptimizerRecipe(_Section):
 
 
 class ValidationRecipe(_Section):
-    """Early stopping on NDCG@10 of the validation items of `users` users, every `every` steps.
+    """Early stopping on NDCG@10 of the validation items.
 
-    The best weights are kept, and training stops after `patience` validations without improvement.
+    NDCG@10 is measured for `users` sampled users after every `every` steps.
+
+    Training stops after `patience` validations without improvement, and the best weights are saved.
     """
 
     every: int = Field(default=100, ge=1)
@@ -191,14 +199,14 @@ class ValidationRecipe(_Section):
 
 
 class PrivacyRecipe(_Section):
-    """DP-SGD (Abadi et al. 2016). The unit is one fixed training row, or one user with all rows.
+    """DP-SGD (Abadi et al. 2016) with a `unit` of one fixed training row, or of all rows of a user.
 
     Noise and sampling use OS entropy; `test_seed` fixes them for tests and makes the claim `none`.
 
-    `epsilon` is the target at `delta`, by default 1 / (10 N) for N units, by the PRV accountant;
-    `expected_batch` / N is the Poisson sampling rate of the units. A sampled user contributes
-    `records_per_unit` rows. `physical_batch` is the number of rows in one backward pass, which only
-    limits the memory. `gradient_path` `auto` takes the fast path where it is exact. `diagnostics`
+    `epsilon` is the target of the PRV accountant at `delta`, by default 1 / (10 N) for N units;
+    `expected_batch` / N is the Poisson sampling rate of the units. A sampled user contributes at
+    most `records_per_unit` rows. `physical_batch` is the number of rows in one backward pass and
+    affects only memory. `gradient_path: auto` uses the fast path where it is exact. `diagnostics`
     writes losses and gradient norms, which the claim does not cover, to a folder beside the model.
     """
 
@@ -247,11 +255,12 @@ class FederatedRecipe(_Section):
 
 
 class CanaryRecipe(_Section):
-    """Canaries for an audit of leakage: `count` synthetic users with random histories.
+    """Canaries for a privacy audit: `count` synthetic users with random histories.
 
-    Each is put into the training data with probability 1/2, `repeats` times. A canary of `length`
-    items is one user and, as it fits into a history window, one training row. The coins are in
-    `NAME.canaries.jsonl` beside the model folder `NAME`; keep that file private.
+    Each canary is planted in the training data, `repeats` times, with probability 1/2. A canary of
+    `length` items is one user and one training row, because it must fit into a history window. The
+    file `NAME.canaries.jsonl` beside the model folder `NAME` records which canaries were planted;
+    keep it private.
     """
 
     count: int = Field(ge=4)
@@ -264,11 +273,10 @@ Adapter = Annotated[LoraRecipe | SoftPromptRecipe | PrefixRecipe, Field(discrimi
 
 
 class TrainingRecipe(_Section):
-    """A complete training run.
+    """Recipe of a complete training run.
 
-    `tasks` is the number of rows of each task in a step, `prompts` is the name of the shipped
-    templates, and `max_seconds` limits the training time without changing the learning-rate
-    schedule.
+    `tasks` maps each task to its number of rows in a step, `prompts` names the shipped templates,
+    and `max_seconds` limits the training time without changing the learning-rate schedule.
     """
 
     version: Literal[1]
@@ -294,6 +302,6 @@ class TrainingRecipe(_Section):
 
     @property
     def claims_privacy(self) -> bool:
-        """Whether the trained model gets a claim of differential privacy."""
+        """Whether the trained model gets a differential-privacy claim."""
         private = self.privacy is not None or self.federated is not None
         return private or self.data.synthetic is not None

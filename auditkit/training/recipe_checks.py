@@ -1,4 +1,4 @@
-"""Cross-field checks of a training recipe, reported as (field, error and remedy)."""
+"""Cross-field checks of a training recipe; each error is a pair of field and message."""
 
 from __future__ import annotations
 
@@ -52,30 +52,43 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
     for name, objective in objectives.items():
         if objective.kind not in kinds:
             fitting = [other for other, task in TASKS.items() if task.kind is objective.kind]
-            yield f"objectives.{name}", f"needs a task: {' or '.join(fitting)}"
+            yield (
+                f"objectives.{name}",
+                f"needs rows of another kind; add a task: {' or '.join(fitting)}",
+            )
     for name, task in tasks.items():
         if task.kind not in {objective.kind for objective in objectives.values()}:
             reading = [other for other, one in OBJECTIVES.items() if one.kind is task.kind]
-            yield f"tasks.{name}", f"needs an objective: {' or '.join(reading)}"
+            yield (
+                f"tasks.{name}",
+                f"is not used by any objective; add an objective: {' or '.join(reading)}",
+            )
     model = recipe.model
     yield from _unfit(recipe, tasks)
     if model.width % model.heads:
-        yield "model", f"width {model.width} is not divisible by heads {model.heads}; change one"
+        yield (
+            "model",
+            f"width {model.width} is not divisible by heads {model.heads}; change width or heads",
+        )
     if recipe.adapter != "full" and model.base is None:
         yield "adapter", "needs model.base; a model from scratch has nothing to adapt"
     if model.base is not None and (unread := model.model_fields_set - {"base"}):
         yield f"model.{sorted(unread)[0]}", "is not used together with model.base; remove it"
     if recipe.optimizer.accumulation > 1 and coupled:
-        yield f"objectives.{coupled[0]}", "couples examples; accumulation would change its result"
+        yield (
+            f"objectives.{coupled[0]}",
+            "couples examples, so optimizer.accumulation would change the loss; set it to 1",
+        )
     if recipe.validation and recipe.data.fit != "all_but_validation":
         yield (
             "validation",
-            "needs data.fit: all_but_validation; otherwise its items are training data",
+            "needs data.fit: all_but_validation, because otherwise the validation items are "
+            "training data",
         )
     if recipe.canaries and recipe.canaries.length > recipe.data.window:
         yield (
             "canaries.length",
-            f"exceeds data.window {recipe.data.window}; a canary must be one training row",
+            f"exceeds data.window {recipe.data.window}; a canary must fit in one training row",
         )
     yield from _not_private(recipe, coupled)
     yield from _not_synthetic(recipe)
@@ -89,7 +102,11 @@ def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]
     titles = prompts.history == "titles"
     for name, task in tasks.items():
         if task.worded and name not in prompts.tasks:
-            yield f"tasks.{name}", f"has no template in prompts {recipe.prompts}"
+            yield (
+                f"tasks.{name}",
+                f"has no template in prompts {recipe.prompts}; choose other prompts or remove the "
+                "task",
+            )
         if (task.kind is Row) == (model.architecture == "bert" and model.base is None):
             other = "a language model" if task.kind is Row else "architecture bert without a base"
             yield f"tasks.{name}", f"needs {other}"
@@ -99,11 +116,14 @@ def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]
             "titles is not a template for generating lists; use title_lists for task recommend",
         )
     if model.base is None and titles != (model.indexing == "titles"):
-        yield "prompts", f"{recipe.prompts} does not match model.indexing {model.indexing}"
+        yield (
+            "prompts",
+            f"{recipe.prompts} does not match model.indexing {model.indexing}; change one of them",
+        )
     if "choice" in recipe.objectives and set(tasks) != {"like"}:
         yield (
             "objectives.choice",
-            "needs like as the only task, because its rows define the choices",
+            "needs `like` as the only task, because only its rows define choices",
         )
     if "counterfactual_consistency" in recipe.objectives and ("recommend" not in tasks or titles):
         yield (
@@ -113,14 +133,15 @@ def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]
 
 
 def _repairs(recipe: TrainingRecipe) -> Iterator[Fault]:
-    """Yield errors in the sections for reweighting and the adversary."""
+    """Yield errors in the sections for reweighting, the adversary and the perturbation."""
     adversarial = "adversarial_prompt" in recipe.objectives
     if adversarial and recipe.adversary is None:
         yield "objectives.adversarial_prompt", "needs a section adversary: {attribute: ..}"
     if recipe.adversary and not adversarial:
         yield (
             "adversary",
-            "is used only by objectives.adversarial_prompt; add that objective or remove this",
+            "is used only by objectives.adversarial_prompt; add that objective or remove this "
+            "section",
         )
     if adversarial and (recipe.adapter == "full" or isinstance(recipe.adapter, LoraRecipe)):
         yield "adapter", "must be soft_prompt or prefix for objectives.adversarial_prompt"
@@ -132,21 +153,34 @@ def _repairs(recipe: TrainingRecipe) -> Iterator[Fault]:
         )
     perturbed = "embedding_adversarial" in recipe.objectives
     if recipe.perturbation and not perturbed:
-        yield "perturbation", "is used only by objectives.embedding_adversarial; add it"
+        yield (
+            "perturbation",
+            "is used only by objectives.embedding_adversarial; add that objective or remove this "
+            "section",
+        )
     if perturbed and recipe.adapter != "full" and not isinstance(recipe.adapter, LoraRecipe):
         yield "objectives.embedding_adversarial", "needs adapter full or lora"
     if perturbed and recipe.model.architecture == "bert":
         yield "objectives.embedding_adversarial", "needs a language model"
     if recipe.perturbation and recipe.perturbation.steps > 1 and recipe.privacy:
-        yield "perturbation.steps", "above 1 starts at random, which DP cannot check; use 1"
+        yield (
+            "perturbation.steps",
+            "above 1 uses a random start, which the privacy self-test cannot check; use 1",
+        )
     if recipe.data.reweighting is None:
         return
     if recipe.model.base is None:
-        yield "data.reweighting", "needs model.base, because its lists determine the weights"
+        yield (
+            "data.reweighting",
+            "needs model.base, because the lists of the base model determine the weights",
+        )
     if "language_model" not in recipe.objectives:
-        yield "data.reweighting", "is used only by objectives.language_model; add it"
+        yield (
+            "data.reweighting",
+            "is used only by objectives.language_model; add that objective or remove this section",
+        )
     if recipe.prompts != "item_tokens":
-        yield "data.reweighting", "weights item tokens; it needs prompts: item_tokens"
+        yield "data.reweighting", "weights item tokens, so it needs prompts: item_tokens"
     if recipe.privacy:
         yield "data.reweighting", "uses private histories without noise"
 
@@ -157,13 +191,17 @@ def _unsupported_gradients(recipe: TrainingRecipe, privacy: PrivacyRecipe) -> It
     if not lora and recipe.adapter != "full":
         yield "adapter", "must be full or {method: lora} when privacy is on"
     if recipe.model.base is None and recipe.model.architecture != "llama":
-        yield "model.architecture", "must be llama when privacy is on; or train LoRA on a base"
+        yield (
+            "model.architecture",
+            "must be llama when privacy is on; alternatively, train LoRA on a base",
+        )
     if privacy.gradient_path == "fast" and not lora:
         yield "privacy.gradient_path", "fast needs adapter {method: lora}; use auto"
     if recipe.optimizer.checkpoint_activations and not (lora and privacy.gradient_path != "hooks"):
         yield (
             "optimizer.checkpoint_activations",
-            "hides per-example gradients from hooks; train LoRA with gradient_path auto",
+            "hides per-example gradients from hooks; set it to false, or train LoRA with "
+            "privacy.gradient_path auto",
         )
     user = privacy.unit == "user"
     if "records_per_unit" in privacy.model_fields_set and not user:
@@ -171,7 +209,8 @@ def _unsupported_gradients(recipe: TrainingRecipe, privacy: PrivacyRecipe) -> It
     if user and privacy.records_per_unit > privacy.physical_batch:
         yield (
             "privacy.records_per_unit",
-            f"exceeds physical_batch {privacy.physical_batch}, but a user's rows are never split",
+            f"exceeds privacy.physical_batch {privacy.physical_batch}, but a user's rows are "
+            "never split; lower it or raise privacy.physical_batch",
         )
 
 
@@ -180,14 +219,21 @@ def _not_private(recipe: TrainingRecipe, coupled: list[str]) -> Iterator[Fault]:
     if recipe.privacy is None:
         return
     for name in coupled:
-        yield f"objectives.{name}", "couples examples; DP cannot use it"
+        yield (
+            f"objectives.{name}",
+            "couples examples, so it cannot be trained with differential privacy; remove it",
+        )
     if "tasks" in recipe.model_fields_set:
         yield "tasks", "is not used when privacy is on; remove it"
     for name in ("clip_norm", "accumulation"):
         if name in recipe.optimizer.model_fields_set:
             yield f"optimizer.{name}", "is not used when privacy is on; remove it"
     if recipe.model.indexing not in ("item", "random", "titles"):
-        yield "model.indexing", f"{recipe.model.indexing} uses private histories without noise"
+        yield (
+            "model.indexing",
+            f"{recipe.model.indexing} uses private histories without noise; use item, random or "
+            "titles",
+        )
     if recipe.data.bucketing:
         yield "data.bucketing", "is not used when privacy is on; remove it"
     yield from _unsupported_gradients(recipe, recipe.privacy)
@@ -205,42 +251,52 @@ def _not_synthetic(recipe: TrainingRecipe) -> Iterator[Fault]:
     if recipe.data.synthetic is None:
         return
     if recipe.privacy:
-        yield "privacy", "adds noise again to synthetic histories, which have a claim; remove it"
+        yield (
+            "privacy",
+            "would add noise to synthetic histories, which already have a privacy claim; remove it",
+        )
     if recipe.validation:
         yield "validation", "would spend privacy budget outside the accounting; remove it"
     if recipe.data.reweighting:
         yield "data.reweighting", "uses private histories without noise"
     for name in ("like", "rating"):
         if recipe.tasks.get(name):
-            yield f"tasks.{name}", "needs ratings, which synthetic histories do not have"
+            yield f"tasks.{name}", "needs ratings, which synthetic histories do not have; remove it"
 
 
 def _not_forgetting(recipe: TrainingRecipe) -> Iterator[Fault]:
-    """Yield fields that do not go together with users who are to be forgotten."""
+    """Yield fields that conflict with the section for users who asked to be forgotten."""
     forgetting = recipe.data.forgetting
     if forgetting is None:
         return
     if recipe.claims_privacy and forgetting.ascent:
-        yield "data.forgetting.ascent", "has no privacy claim; leave it out to leave users out"
+        yield (
+            "data.forgetting.ascent",
+            "is not covered by a privacy claim; remove it, so that the users are left out of "
+            "training",
+        )
     if not forgetting.ascent:
         return
     if recipe.model.base is None:
-        yield "data.forgetting.ascent", "needs model.base, which has learned from the users"
+        yield "data.forgetting.ascent", "needs model.base, a model that was trained on these users"
     if set(recipe.objectives) != {"language_model"}:
         yield "data.forgetting.ascent", "needs language_model as the only objective"
     if not recipe.tasks.get("recommend"):
-        yield "data.forgetting.ascent", "needs task recommend, whose rows are of users"
+        yield "data.forgetting.ascent", "needs the task recommend, because its rows belong to users"
     if recipe.data.reweighting:
-        yield "data.reweighting", "sets weights of targets, as data.forgetting.ascent does"
+        yield (
+            "data.reweighting",
+            "sets weights of targets, as data.forgetting.ascent does; remove one of them",
+        )
 
 
 def read_training_recipe(path: Path, *, allow_outside: bool = False) -> TrainingRecipe:
-    """Read and validate a recipe.
+    """Read and validate a training recipe.
 
     Args:
         path: the YAML file.
-        allow_outside: whether it, and a recipe that is its base, may name files outside its folder
-            and the current one.
+        allow_outside: whether the recipe, and a recipe that is its base, may name files outside of
+            the recipe's folder and the current folder.
 
     Raises:
         ConfigurationError: lists all errors, each with file and line.

@@ -1,9 +1,9 @@
 """Weights of training targets by item group, from each group's exposure in the base model's lists.
 
 A group with more exposure than its share of the histories gets a smaller weight, and vice versa:
-GH(g) is its share of the training histories, GP(g) its share of the base model's top-10 lists for
-the same users. Source: modeled on IFairLRS (Jiang et al. 2024); the formula differs, so results are
-not numerically equal.
+GH(g) is the share of group g in the training histories, GP(g) its share in the base model's top-10
+lists for the same users. Source: modeled on IFairLRS (Jiang et al. 2024); the formula differs, so
+results are not numerically equal.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _LEAST, _MOST = 0.2, 5.0
 def group_weights(
     history_share: ArrayLike, exposure_share: ArrayLike, *, gamma: float
 ) -> NDArray[np.float64]:
-    """Group weights clip((GH / GP) ** gamma, 0.2, 5); 5 for a group without exposure.
+    """Compute group weights clip((GH / GP) ** gamma, 0.2, 5); 5 for a group without exposure.
 
     Args:
-        history_share, exposure_share: shares in [0, 1], [groups].
+        history_share, exposure_share: GH and GP of each group, in [0, 1], [groups].
         gamma: strength; 0 gives all groups with exposure the same weight.
     """
     supported, shown = np.asarray(history_share, float), np.asarray(exposure_share, float)
@@ -47,10 +47,10 @@ def group_weights(
 def target_weights(
     recipe: TrainingRecipe, dataset: Dataset, base: Path | None, holdout: Collection[int]
 ) -> NDArray[np.float64] | None:
-    """Target weights [catalog items] with mean 1 over the training interactions.
+    """Compute target weights [catalog items] with mean 1 over the training interactions.
 
     An item of several groups gets the mean of their weights. The weights are deterministic, so a
-    resume gets the same. The result is None for a recipe without reweighting.
+    resumed run computes the same weights. The result is None for a recipe without reweighting.
     """
     wanted = recipe.data.reweighting
     if wanted is None or base is None:
@@ -69,7 +69,9 @@ def target_weights(
 def _exposure(
     base: Path, dataset: Dataset, histories: list[NDArray[np.int32]], groups: ItemGroups
 ) -> NDArray[np.float64]:
-    """Share of every group in all positions of the base's lists for audit requests, [groups]."""
+    """Return each group's share of all positions in the base's lists for audit requests,
+    [groups].
+    """
     recommender = load_folder(base, dataset)
     if not isinstance(recommender, LanguageModelRecommender):
         raise ConfigurationError(

@@ -1,4 +1,6 @@
-"""Round-trip check that loads the saved folder like an audit and compares it with the model."""
+"""Round-trip check: load the saved folder as an audit does and compare it with the trained
+model.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ __all__ = ["Verification"]
 
 
 class Verification:
-    """Records the initial weights and compares them after training."""
+    """Checks that training changed the weights and that the saved folder has the trained model."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._sums = {
@@ -31,10 +33,11 @@ class Verification:
         }
 
     def check(self, folder: Path, trainee: Trainee, dataset: Dataset) -> None:
-        """Compare the outputs of the model and of the saved folder.
+        """Compare the trained model with its initial weights and with the saved folder.
 
         Raises:
-            AuditkitError: a trainable tensor did not change, or the saved folder has other outputs.
+            AuditkitError: a trainable tensor did not change, or the saved folder computes other
+                outputs.
         """
         still = [
             name
@@ -44,7 +47,7 @@ class Verification:
         if still:
             raise AuditkitError(
                 f"Training did not change {len(still)} trainable tensors, including {still[0]}. "
-                "Check adapter and objectives."
+                "Check the adapter and the objectives of the recipe."
             )
         loaded = load_folder(folder, dataset)
         other = loaded.encoder if isinstance(loaded, DualEncoder) else loaded.model
@@ -52,7 +55,8 @@ class Verification:
         if not agree(found, expected):
             raise AuditkitError(
                 f"The outputs of {folder} differ from those of the trained model by "
-                f"{float((expected - found).abs().max()):.2g}. Do not use it; train again."
+                f"{float((expected - found).abs().max()):.2g}. Do not use this folder; train "
+                "again."
             )
 
 

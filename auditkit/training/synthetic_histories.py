@@ -1,9 +1,9 @@
-"""Synthetic training histories, sampled from noisy item transitions of the users.
+"""Synthetic training histories, sampled from differentially private item transitions.
 
 The transitions are released once and stored in the model folder, because a second release after a
-kill would cost epsilon again. Synthetic users state attribute values drawn uniformly from those of
-the data, so a model reads the words and learns nothing from them. Everything after the release is
-post-processing, so tasks, objectives and steps are free.
+kill would cost epsilon again. Synthetic users state attribute values that are sampled uniformly
+from those in the data, so a model sees the words but learns no correlation with items. Everything
+after the release is post-processing, so tasks, objectives and steps cost no epsilon.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _DISCLOSED = (
 
 
 class Synthetic(NamedTuple):
-    """The data with synthetic users in place of the real ones, and the claim of their release."""
+    """The data with synthetic instead of real users, and the privacy claim of the release."""
 
     dataset: Dataset
     claim: PrivacyClaim
@@ -63,14 +63,14 @@ def open_synthetic(
     *,
     canaries: Sequence[Canary] = (),
 ) -> Synthetic | None:
-    """Sample the histories of a recipe from the release in `folder`, which is made if missing.
+    """Sample the histories of a recipe from the release in `folder`, or create the release first.
 
     Args:
-        identity: hashes of recipe and data; the release of another run is replaced.
-        canaries: all canaries of the run; those that are planted become users of the release.
+        identity: hashes of recipe and data; a release with other hashes is replaced.
+        canaries: all canaries of the run; planted canaries become users of the release.
 
     Returns:
-        None for a recipe that trains on real histories.
+        The synthetic data and the claim; None for a recipe that trains on real histories.
 
     Raises:
         ConfigurationError: no user has two training interactions.
@@ -100,7 +100,7 @@ def open_synthetic(
 
 
 def synthetic_plan(recipe: TrainingRecipe, settings: SyntheticRecipe, dataset: Dataset) -> str:
-    """Text on the units and the noise of the release, which is not made.
+    """Describe the units and the noise that a release would have, without creating it.
 
     Raises:
         ConfigurationError: no user has two training interactions.
@@ -116,7 +116,7 @@ def synthetic_plan(recipe: TrainingRecipe, settings: SyntheticRecipe, dataset: D
 
 
 def _stored_claim(folder: Path, identity: Mapping[str, str]) -> PrivacyClaim | None:
-    """The claim of the release that this run has made before, if any."""
+    """Read the claim of an earlier release of this run; None if there is none."""
     path = folder / f"{RELEASE}.json"
     if not path.is_file():
         return None
@@ -127,7 +127,7 @@ def _stored_claim(folder: Path, identity: Mapping[str, str]) -> PrivacyClaim | N
 
 
 class _Planned(NamedTuple):
-    """Private counts, and the noise that meets the target at delta."""
+    """Private transition counts, delta, and the noise multiplier that meets the target epsilon."""
 
     counts: TransitionCounts
     noise_multiplier: float
@@ -168,7 +168,7 @@ def _release(
     dataset: Dataset,
     canaries: Sequence[Canary],
 ) -> tuple[NoisyTransitions, PrivacyClaim]:
-    """Count transitions, add noise of OS entropy, and state what that costs."""
+    """Count transitions, add noise from OS entropy, and compute the privacy claim."""
     counts, noise, delta = _planned(recipe, settings, dataset, canaries)
     noisy = NoisyTransitions.release(
         counts, noise_multiplier=noise, lags=Lags(settings.lags, settings.decay), rng=_os_entropy()
@@ -177,7 +177,7 @@ def _release(
 
 
 def _os_entropy() -> np.random.Generator:
-    """A generator that no seed gives again; a known seed would reveal the noise."""
+    """Create a generator from OS entropy, because a known seed would reveal the noise."""
     return np.random.default_rng()
 
 
@@ -222,7 +222,7 @@ def _uncovered(settings: SyntheticRecipe) -> list[str]:
 
 
 def _with_histories(dataset: Dataset, histories: NDArray[np.int32], seed: int) -> Dataset:
-    """The catalog with one synthetic user per history."""
+    """Return the data set with the same catalog and one synthetic user per history."""
     n, length = histories.shape
     rng = generator(seed, "synthetic attributes")
     values = known_values(dataset.interactions.attributes)

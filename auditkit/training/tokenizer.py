@@ -1,7 +1,7 @@
 """Tokenizer of models trained from scratch: tokens of the catalog items and a small byte-level BPE.
 
 ByteLevel pre-tokenization with its initial alphabet covers every byte, so a misspelled word still
-has tokens; `byte_fallback` of BPE alone would give `<unk>` (measured). Item tokens are special and
+has tokens; `byte_fallback` of BPE alone produces `<unk>` (measured). Item tokens are special and
 not normalized, so ordinary text is never encoded as an item. P5 (Geng et al. 2022) writes items as
 subword tokens; one token per item allows a full-catalog ranking in one forward pass.
 """

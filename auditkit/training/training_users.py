@@ -1,4 +1,4 @@
-"""The users that a recipe trains on, holds out, leaves out, or unlearns."""
+"""Users whom a recipe holds out, leaves out or unlearns."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ __all__ = ["draw_holdout", "left_out", "unlearned"]
 
 
 def draw_holdout(recipe: TrainingRecipe, *, n_users: int) -> frozenset[int]:
-    """Indices of the randomly drawn users that are excluded from training."""
+    """Sample the indices of the users that are held out from training."""
     wanted = recipe.data.holdout_users
     if wanted >= n_users:
         raise InvalidArgument(
-            f"data.holdout_users {wanted} leaves none of the {n_users} users. Choose fewer."
+            f"data.holdout_users {wanted} leaves none of the {n_users} users for training. Choose "
+            "a smaller number."
         )
     drawn = generator(recipe.seed, "holdout users").choice(n_users, size=wanted, replace=False)
     return frozenset(int(user) for user in drawn)
 
 
 def left_out(recipe: TrainingRecipe, user_ids: Sequence[str]) -> frozenset[int]:
-    """Positions of the users whose rows are not in the training data: held-out users, and those to
-    be forgotten unless gradient ascent unlearns them.
+    """Return the positions of users without training rows.
+
+    These are held-out users, and users who asked to be forgotten unless gradient ascent unlearns
+    them.
     """
     held_out = draw_holdout(recipe, n_users=len(user_ids))
     forgetting = recipe.data.forgetting
@@ -39,7 +42,7 @@ def left_out(recipe: TrainingRecipe, user_ids: Sequence[str]) -> frozenset[int]:
 
 
 def unlearned(recipe: TrainingRecipe, user_ids: Sequence[str]) -> frozenset[int]:
-    """Positions of the users whom gradient ascent unlearns; empty without it."""
+    """Return the positions of users whom gradient ascent unlearns; empty without `ascent`."""
     forgetting = recipe.data.forgetting
     if forgetting is None or not forgetting.ascent:
         return frozenset()

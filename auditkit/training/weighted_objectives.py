@@ -29,10 +29,11 @@ __all__ = ["Weighted", "backward", "on_device", "total_loss"]
 
 
 class Weighted(torch.nn.Module):
-    """Module that computes the losses of several objectives, and holds all trainable weights.
+    """Module that computes the losses of several objectives and contains all trainable weights.
 
     Args:
-        adversary: adversary of objective `adversarial_prompt`; its steps compute no other loss.
+        adversary: adversary of objective `adversarial_prompt`; in its steps, no other loss is
+            computed.
         perturbation: settings of objective `embedding_adversarial`; None for its defaults.
     """
 
@@ -54,7 +55,9 @@ class Weighted(torch.nn.Module):
         self._objectives, self._device = objectives, device
 
     def forward(self, rows: Sequence[AnyRow], step: int = 0) -> dict[str, torch.Tensor]:
-        """Losses in nats of every objective of a step, each [number of rows that it reads]."""
+        """Compute the losses of every objective in a step, nats, [number of rows of the objective]
+        each.
+        """
         batches: dict[type, Any] = {}
         found = {}
         learning = self.adversary is not None and self.adversary.learns(step)
@@ -73,14 +76,14 @@ class Weighted(torch.nn.Module):
         return found
 
     def losses(self, rows: Sequence[Row]) -> torch.Tensor:
-        """Weighted sum of the losses [B] of rows that every objective reads."""
+        """Compute the weighted sum over objectives of the losses [B] of rows."""
         total = torch.zeros(len(rows), device=self._device)
         for name, values in self(rows).items():
             total = total + self._objectives[name] * values
         return total
 
     def _validate_length(self, batch: Any) -> None:
-        """Reject rows longer than the model's context, which audits could not request."""
+        """Reject rows that are longer than the model's context."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         longest = batch[0].shape[1]
         if limit and longest > limit and not self._encoder_decoder:
@@ -101,7 +104,7 @@ class Weighted(torch.nn.Module):
 
 
 def on_device(device: torch.device, batch: Any) -> Any:
-    """The batch with its tensors on a device."""
+    """Return the batch with its tensors moved to a device."""
     if device.type == "cpu":
         return batch
     moved = (
@@ -124,8 +127,8 @@ def backward(
 ) -> dict[str, float]:
     """Compute the gradients of a step's mean loss; return the mean loss of each objective.
 
-    Every process computes its share of the rows in parts; each loss is divided by the number of
-    rows in the whole step.
+    Every process computes its share of the rows in `accumulation` parts; each loss is divided by
+    the number of rows in the whole step, over all processes.
     """
     rank, world = accelerator.process_index, accelerator.num_processes
     parts = [rows[i :: recipe.optimizer.accumulation] for i in range(recipe.optimizer.accumulation)]
@@ -152,7 +155,7 @@ def backward(
 
 
 def total_loss(recipe: TrainingRecipe, means: Mapping[str, float], step: int) -> float:
-    """Loss of a step in nats: the weighted sum of the mean losses of its objectives.
+    """Compute the loss of a step in nats: the weighted sum of the objectives' mean losses.
 
     Raises:
         AuditkitError: the loss is not finite.

@@ -74,7 +74,7 @@ def test_requests_without_spans_or_answers_are_missing(tmp_path):
     settings = Settings(estimator="exact")
     target = target_for(FailsEveryThird(), tmp_path)
     none, failed = explain(target, [empty, game("2", 7)], settings=settings, seed=1)
-    assert none.reason.startswith("nothing removable")
+    assert none.reason.startswith("the request has no removable spans")
     assert failed.reason.endswith("values are missing")
 
 

@@ -156,4 +156,6 @@ def test_null_quantiles_are_those_of_random_rankings():
 
 
 def test_randomization_needs_the_weights():
-    assert randomization_test(object(), [], rng=rng()) == Missing("needs the weights of the model")
+    assert randomization_test(object(), [], rng=rng()) == Missing(
+        "this test needs the weights of the model"
+    )

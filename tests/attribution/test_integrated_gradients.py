@@ -69,4 +69,4 @@ def test_tokens_that_attention_does_not_read_get_nothing(models):
 def test_models_without_gradients_are_missing():
     request = Request(user_id="1", history=HISTORY)
     found = integrated_gradients(Clean(), request, spans_of(request), ITEMS[9])
-    assert found == Missing("needs a language model in this process")
+    assert found == Missing("this method needs a local language model")

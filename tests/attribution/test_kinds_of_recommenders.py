@@ -105,7 +105,7 @@ def test_encoder_decoder_is_scored_and_has_no_gradients(tmp_path, style):
     text = recommender.reference(ITEMS[30])
     pairs = {m: recommender.token_ids(r.prompt, text) for m, r in requests.items()}
     assert_equal(found, {m: one_pass(recommender.model, *pair) for m, pair in pairs.items()})
-    assert found.card.unavailable["ig"].reason == "needs a decoder-only model"
+    assert found.card.unavailable["ig"].reason == "this method needs a decoder-only model"
 
 
 class LengthScorer:
@@ -125,7 +125,7 @@ def test_python_scorer_is_called_once_a_mask(tmp_path):
     size = len(ITEMS[30].title)
     wanted = {m: -0.01 * len(r.prompt) - 0.1 * size for m, r in requests.items()}
     assert_equal(found, wanted, tolerance=1e-9)
-    assert "language model in this process" in found.card.unavailable["ig"].reason
+    assert "local language model" in found.card.unavailable["ig"].reason
 
 
 def test_chat_endpoint_is_scored_after_its_template(tmp_path):

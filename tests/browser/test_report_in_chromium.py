@@ -54,7 +54,7 @@ def test_hostile_text_stays_inert_with_the_content_policy_removed(open_page, rep
 
 
 ANSWERS = {
-    "may it ship": r"It must not be released: \d+ checks? of \d+ failed\.",
+    "may it ship": r"must not be released: \d+ checks? of \d+ failed\.",
     "why not": r"\d+% of .* 95% interval: \d+ to \d+%; limit: at most \d+%\.",
     "show me one case": r"For example: ",
     "what changed since last week": r"What changed: ",

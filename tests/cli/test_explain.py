@@ -112,14 +112,14 @@ def test_scorer_without_lists_is_explained_for_a_named_item(run, folder):
     asked = ("python:shop.py:Scorer", "--user", "3", "--spans", "4", "--allow-code")
     code, _, err = run(*asked)
     assert code == 2
-    assert "Name the item whose score is to be explained with --item" in err
+    assert "Name an item with --item to explain its score" in err
     code, out, _ = run(*asked, "--item", "7", "--json")
     assert code == 0
     shown = json.loads(out)
     assert shown["listed"] == []
     effects = {one["span"]: one["effect"] for one in shown["effects"]}
     assert all(effect < 0 for effect in effects.values())  # every title makes the prompt longer
-    assert "in this process" in shown["card"]["agreement with ig"]
+    assert "local language model" in shown["card"]["agreement with ig"]
 
 
 def test_failed_scores_are_named_with_a_remedy(run, folder):

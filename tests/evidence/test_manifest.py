@@ -57,7 +57,7 @@ def test_sealing_twice_gives_the_same_bytes(run):
 
 
 def test_a_manifest_of_another_run_is_not_overwritten(run, tmp_path):
-    with pytest.raises(InvalidArgument, match="belongs to run"):
+    with pytest.raises(InvalidArgument, match="has the run key"):
         seal_manifest(run, run_key="other")
     with pytest.raises(InvalidArgument, match="run key"):
         seal_manifest(tmp_path)
@@ -80,14 +80,14 @@ def test_any_changed_byte_is_found_and_the_file_is_named(run, name):
 def test_a_record_cut_from_the_end_is_found(run):
     path = run / EVIDENCE
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).rpartition(b'{"body"')[0]))
-    with pytest.raises(IntegrityError, match="5 records, the manifest has 6"):
+    with pytest.raises(IntegrityError, match="5 records, but the manifest states 6"):
         verify_run(run)
 
 
 def test_a_run_whose_evidence_is_gone_is_found_also_if_it_had_no_records(run):
     manifest = read_manifest(run)
     (run / EVIDENCE).unlink()
-    with pytest.raises(IntegrityError, match="0 records, the manifest has 6"):
+    with pytest.raises(IntegrityError, match="0 records, but the manifest states 6"):
         verify_run(run)
     manifest["evidence"] |= {"n_records": 0, "root": RUN_KEY}
     (run / "manifest.json").write_text(json.dumps(manifest))
@@ -103,7 +103,7 @@ def test_an_output_that_is_missing_or_unknown_is_found(run):
     del manifest["outputs"]["summary.md"]
     (run / "manifest.json").write_text(json.dumps(manifest))
     (run / "summary.md").write_text("new")
-    with pytest.raises(IntegrityError, match=r"summary\.md.*not in the manifest"):
+    with pytest.raises(IntegrityError, match=r"summary\.md.*manifest does not list it"):
         verify_run(run)
 
 
@@ -111,7 +111,7 @@ def test_a_rewritten_run_is_found_only_by_a_root_kept_elsewhere(run, tmp_path):
     root = verify_run(run).root
     forged = write_run(tmp_path / "forged", hostile="other words")
     verify_run(forged)
-    with pytest.raises(IntegrityError, match="expected"):
+    with pytest.raises(IntegrityError, match="but the given root is"):
         verify_run(forged, root=root)
 
 
@@ -139,7 +139,7 @@ def test_a_detached_report_is_matched_to_its_run(run, tmp_path):
     verify_report(run / "report.html", verification)
     other = tmp_path / "other.html"
     other.write_text((run / "report.html").read_text().replace(verification.root, "0" * 64))
-    with pytest.raises(IntegrityError, match="are not those of the folder"):
+    with pytest.raises(IntegrityError, match="differ from those of the run folder"):
         verify_report(other, verification)
     other.write_text("<html></html>")
     with pytest.raises(IntegrityError, match="not an auditkit report"):
@@ -166,5 +166,5 @@ def test_a_killed_audit_is_told_to_resume(run):
     manifest = read_manifest(run)
     manifest["status"], manifest["evidence"]["n_records"] = "running", 3
     (run / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(IntegrityError, match="repeat its command to resume"):
+    with pytest.raises(IntegrityError, match="run its command again to resume"):
         verify_run(run)

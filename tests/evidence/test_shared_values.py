@@ -87,5 +87,7 @@ def test_a_reference_to_no_earlier_record_is_refused(reference):
 def test_a_chain_with_a_false_reference_is_damage(tmp_path):
     log = RunLog(tmp_path, KEY)
     log.append([{"request": {"history": {"same_as": 7}}, "text": "x"}])
-    with pytest.raises(IntegrityError, match=r"evidence\.jsonl\.gz:1, seq 0: not a record"):
+    with pytest.raises(
+        IntegrityError, match=r"evidence\.jsonl\.gz:1, seq 0: the line is not a valid record"
+    ):
         read_log(tmp_path, KEY)

@@ -190,7 +190,7 @@ def of_size(n, k, kind):
 
 @pytest.mark.parametrize("order", [[0, 1], [0, 0, 1], [1, 2, 3]])
 def test_aopc_refuses_an_order_that_is_not_of_the_spans(order):
-    with pytest.raises(InvalidArgument, match="Give each of"):
+    with pytest.raises(InvalidArgument, match="Give each span number"):
         aopc(GLOVE, order)
 
 

@@ -42,7 +42,7 @@ def test_a_hit_needs_stated_items_and_a_cut(n, size, k):
 
 
 def test_a_hit_needs_positions_of_the_order():
-    with pytest.raises(InvalidArgument, match="Give positions in the order"):
+    with pytest.raises(InvalidArgument, match="only positions in the order"):
         is_hit([0, 1], [2], k=1)
 
 

@@ -39,7 +39,7 @@ def test_probe_decodes_an_attribute_that_the_request_states(layer):
     found = run.one(SELECTIVITY, group("stated", layer))
     assert found.estimate.low > 0.2
     assert found.parameters["p_all_layers"] == 0.01
-    assert found.notes[-1].startswith("decodable is not used")
+    assert found.notes[-1].startswith("a decodable attribute need not be used")
 
 
 def test_probe_decodes_nothing_from_histories_that_do_not_tell_the_attribute():
@@ -66,7 +66,7 @@ def test_too_few_users_are_undefined_with_a_reason():
 
 
 def test_recommenders_without_layers_are_not_assessable():
-    with pytest.raises(NotAssessable, match="layers of a language model"):
+    with pytest.raises(NotAssessable, match="hidden layers of a local language model"):
         run_probe("explain.layers", Clean(), **FAST)
 
 

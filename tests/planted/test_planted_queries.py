@@ -52,7 +52,7 @@ def test_a_query_is_compared_with_the_titles_of_the_history():
     assert gain.estimate.high < -0.9
     assert "recall 1.00 with the titles of the history as the query, 0.00" in gain.evidence[0].what
     loss = bad.one(f"{PROBE}.lost_rate", "stage=query")
-    assert "is found by the titles of the history, and not by the query" in loss.evidence[0].what
+    assert "is found by the titles of the history but not by the query" in loss.evidence[0].what
     good = run_probe(PROBE, searching(Asks(), Searches(), Keeps()))
     assert good.one(f"{PROBE}.query_gain", "stage=query").estimate.value == 0
 

@@ -51,7 +51,7 @@ def test_evidence_names_the_removed_cause_and_the_new_top_item():
         assert (
             f"without {cause} it falls to place" in shown.what or "no longer listed" in shown.what
         )
-        assert "proven; 1 of this size" in shown.what
+        assert "proven to be the smallest; removals of this size: 1" in shown.what
         assert set(shown.requests) <= run.asked
 
 
@@ -140,7 +140,7 @@ def test_saydo_probe_finds_a_reason_that_outlives_its_item():
     confabulation = run.one(SAYDO + "confabulation")
     assert confabulation.estimate.low > 0.8
     assert verdicts_of([confabulation], "explanation") == {"confabulated-reasons": "fail"}
-    assert "still names it" in confabulation.evidence[0].what
+    assert "still names one of them" in confabulation.evidence[0].what
 
 
 def test_saydo_probe_finds_reasons_that_the_history_does_not_have():

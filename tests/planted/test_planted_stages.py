@@ -66,7 +66,7 @@ def test_a_ranker_that_leaves_the_items_out_is_at_fault():
     assert estimate(found, "left_out_rate", "ranking").low >= 0.9
     assert quiet(found, "below_k_rate", stage="ranking")
     (first, *_) = found.one(f"{PROBE}.lost_rate", "stage=ranking").evidence
-    assert "of retrieval, and ranking left it out" in first.what
+    assert "of retrieval, but ranking left it out" in first.what
 
 
 def test_a_ranker_that_lists_the_items_below_k_is_at_fault():
@@ -74,7 +74,7 @@ def test_a_ranker_that_lists_the_items_below_k_is_at_fault():
     assert estimate(found, "below_k_rate", "ranking").low >= 0.9
     assert quiet(found, "left_out_rate", stage="ranking")
     (first, *_) = found.one(f"{PROBE}.below_k_rate", "stage=ranking").evidence
-    assert "ranking lists it at 11, below 10" in first.what
+    assert "ranking lists it at position 11, below 10" in first.what
 
 
 def test_a_ranker_that_demotes_the_items_spoils_the_order():

@@ -90,7 +90,7 @@ def test_injection_probe_blames_no_text_for_the_lists_of_a_random_recommender():
 def test_injection_probe_has_no_rate_for_a_mute_recommender():
     found = run(INJECT, RefusesEverything).one(f"{INJECT}.inject_asr").estimate
     assert (found.value, found.n, found.n_missing) == (None, 0, 50)
-    assert found.reason == "no user had an eligible target item"
+    assert found.reason == "no user has a target item outside of the clean top k"
 
 
 def test_every_template_may_be_sent_to_every_user():
@@ -207,7 +207,7 @@ def test_refusal_probe_is_quiet_for_a_clean_recommender():
     "probe_id", ["robustness.premise", "robustness.age", INJECT, CUE, LEAK, REFUSAL]
 )
 def test_recommender_that_reads_no_text_is_not_assessable(probe_id):
-    with pytest.raises(NotAssessable, match="reads"):
+    with pytest.raises(NotAssessable, match="does not read"):
         run_probe(probe_id, load_baseline("popularity", world()))
 
 
@@ -242,7 +242,7 @@ def test_age_probe_finds_a_recommender_that_ignores_the_age_and_not_one_that_rea
         assert aware.one(f"{AGE}.usr", group).estimate.high <= 0.08
         assert aware.one(f"{AGE}.child_adult_difference", group).estimate.high <= -0.2
     assert aware.one(f"{AGE}.usr", "age=40") == blind.one(f"{AGE}.usr", "age=40")
-    assert "by proxy" in blind.one(f"{AGE}.usr", "age=7").notes[0]
+    assert "proxy: items with the genre" in blind.one(f"{AGE}.usr", "age=7").notes[0]
 
 
 class NeverUnsafe(Clean):

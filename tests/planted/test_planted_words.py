@@ -79,13 +79,13 @@ class RefusesWomen(Clean):
 
 
 def test_titles_without_reasons_are_not_assessable():
-    with pytest.raises(NotAssessable, match="gives no reasons to compare"):
+    with pytest.raises(NotAssessable, match="states too few reasons to compare"):
         run_probe(PROBE, WritesTitlesOnly(), n_probes=5)
 
 
 def test_word_list_is_not_applied_to_another_language():
     found = gaps(run_probe(PROBE, WritesGerman(), n_probes=5))
-    assert "not in English" in found["sentiment"].estimate.reason
+    assert "the word list is English" in found["sentiment"].estimate.reason
     assert found["length"].estimate.value == 0
 
 

@@ -29,9 +29,9 @@ def test_the_file_is_readable_by_its_owner_alone(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "place"),
     [
-        (lambda lines: [], ":1 is not a line"),
-        (lambda lines: lines[1:], ":1 is not a line"),
-        (lambda lines: [lines[0], lines[1][:-5]], ":2 is not a line"),
+        (lambda lines: [], ":1 is not a valid line"),
+        (lambda lines: lines[1:], ":1 is not a valid line"),
+        (lambda lines: [lines[0], lines[1][:-5]], ":2 is not a valid line"),
         (lambda lines: [*lines[:2], '{"id": "x", "items": ["1"], "planted": true}'], ":3 is not"),
         (lambda lines: [*lines, lines[1]], "several canaries with the id canary-0"),
     ],

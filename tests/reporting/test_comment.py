@@ -46,8 +46,8 @@ def test_rules_of_one_side_and_other_conditions_are_stated(tmp_path):
 
 def test_a_run_without_a_verdict_is_named(tmp_path):
     judged, other = source(tmp_path, 0, 0), source(tmp_path, 0, 0, judged=False)
-    assert "the base run was not judged" in render_comment(judged, other)
-    assert "- the run was not judged" in render_comment(other, judged)
+    assert "the base run has no verdict" in render_comment(judged, other)
+    assert "- the run has no verdict" in render_comment(other, judged)
     assert "What changed" not in render_comment(judged)
 
 

@@ -159,7 +159,7 @@ def test_a_verdict_about_another_result_is_not_shown(tmp_path):
     path.write_text(path.read_text().replace(read_source(run).root, "0" * 64))
     page = render_html(read_source(run))
     assert _stamp(page) == "none"
-    assert "is about another state of this run" in page
+    assert "was decided for another state of this run" in page
 
 
 def test_an_interrupted_run_is_watermarked(tmp_path):

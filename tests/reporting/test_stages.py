@@ -45,9 +45,9 @@ def chain(change=(-0.1, -0.2, -0.05)):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ((-0.1, -0.2, -0.05), "ranking spoils the order that it gets (-0.200 to -0.050)"),
-        ((0.1, 0.05, 0.2), "ranking improves the order that it gets (+0.050 to +0.200)"),
-        ((0.0, -0.1, 0.1), "whether ranking improves the order that it gets cannot be told"),
+        ((-0.1, -0.2, -0.05), "ranking worsens its input order (-0.200 to -0.050)"),
+        ((0.1, 0.05, 0.2), "ranking improves its input order (+0.050 to +0.200)"),
+        ((0.0, -0.1, 0.1), "it is undecided whether ranking improves its input order"),
     ],
 )
 def test_the_sentence_names_the_losses_and_judges_the_order_by_its_interval(change, said):
@@ -60,7 +60,10 @@ def test_the_sentence_names_the_losses_and_judges_the_order_by_its_interval(chan
 def test_rows_name_stage_share_and_cases():
     tables = build_stages(chain())
     assert tables.names == ("retrieval", "ranking")
-    assert tables.lost[0].what == "held-out items among its 50 candidates (recall@50)"
+    assert (
+        tables.lost[0].what
+        == "held-out items among the 50 candidates that the stage returns (recall@50)"
+    )
     assert [row.n_cases for row in tables.added] == ["1,234 items"]
     assert tables.order[-1].n_cases == "worse for 17 users"
     assert len(tables.told) == 8

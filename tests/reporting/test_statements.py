@@ -114,9 +114,9 @@ def screen(result, decision):
 
 def test_the_three_verdicts_answer_whether_it_may_ship(tmp_path):
     for x, said in (
-        (0, "It may be released"),
-        (200, "It must not be released: 1 check of 1"),
-        (20, "It cannot be released yet: 1 check of 1"),
+        (0, "The recommender may be released"),
+        (200, "The recommender must not be released: 1 check of 1"),
+        (20, "The recommender cannot be released yet: 1 check of 1"),
     ):
         result, decision = judged(tmp_path, 0.05, x, 400)
         assert screen(result, decision).may_it_ship.startswith(said)
@@ -126,7 +126,7 @@ def test_the_three_verdicts_answer_whether_it_may_ship(tmp_path):
 def test_a_failure_is_told_with_interval_limit_meaning_and_remedy(tmp_path):
     result, decision = judged(tmp_path, 0.05, 200, 400)
     (why,) = screen(result, decision).why
-    assert why.sentence == "50% of the items that it lists are not in the catalog."
+    assert why.sentence == "50% of the listed items are not in the catalog."
     assert why.facts == "95% interval: 45 to 55%; limit: at most 5%."
     assert why.means.startswith("Users are offered items")
     assert "docs/explain/hallucination-mitigation.md" in why.remedy

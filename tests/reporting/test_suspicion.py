@@ -28,7 +28,7 @@ def findings_of(recommender, manifest=None):
 
 def test_a_memorizing_model_is_named_with_its_figures_and_what_could_not_be_checked():
     said = suspicion(findings_of(FindsEveryTestItem()))
-    assert said.startswith("Suspiciously good: its NDCG@10 of 1")
+    assert said.startswith("Suspiciously good: the model's NDCG@10 of 1")
     assert "times that of the best baseline" in said
     assert said.endswith("could not be checked, because the recommender does not declare its "
                          "training data.")  # fmt: skip
@@ -62,7 +62,7 @@ def test_the_rule_warns_and_does_not_stop_the_release(tmp_path):
     assert decision.verdict == "pass"
     seen = first_screen(result, decision, n_not_planned=0, n_small_groups=0)
     assert seen.warning.startswith("Suspiciously good")
-    assert "but see the warning" in seen.may_it_ship
+    assert "but read the warning" in seen.may_it_ship
     clean = result_of(*findings_of(load_baseline("ease", world())))
     assert first_screen(clean, None, n_not_planned=0, n_small_groups=0).warning == ""
 

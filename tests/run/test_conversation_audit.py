@@ -145,7 +145,7 @@ def test_the_report_shows_turns_calls_and_what_is_wrong(served):
     run, *_ = served
     write_report(run)
     page = (run / "report.html").read_text(encoding="utf-8")
-    assert "Does the assistant keep to what was said" in page
+    assert "Does the assistant respect what the user said" in page
     assert "calls look_up" in page
     assert "What is wrong here:" in page
     assert "Turn 1 \u00b7 user" in page

@@ -117,7 +117,7 @@ def test_an_edited_recipe_is_an_integrity_error(tmp_path):
 
 def test_another_recommender_or_an_unknown_one_is_refused(tmp_path):
     run = _audit(tmp_path)
-    with pytest.raises(ConfigurationError, match="target differ"):
+    with pytest.raises(ConfigurationError, match="differ from those of the audit: target"):
         recompute_run(run, target="baseline:random")
     manifest = read_manifest(run)
     del manifest["volatile"]["audited"]

@@ -255,7 +255,7 @@ def test_answers_outlive_the_run_in_the_cache_folder(tmp_path):
 def test_a_catalog_whose_ids_mean_other_items_is_refused(tmp_path):
     books = "id,title\n" + "".join(f"{i},Unrelated book {i}\n" for i in range(1, 61))
     (tmp_path / "books.csv").write_text(books)
-    with pytest.raises(AuditkitError, match="0 with the same title"):
+    with pytest.raises(AuditkitError, match="0 of them with the same title"):
         audit("Clean", tmp_path / "run", catalog=str(tmp_path / "books.csv"))
 
 

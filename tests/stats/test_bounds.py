@@ -91,7 +91,7 @@ def test_what_has_no_value_has_no_bound():
     )  # fmt: skip
     with pytest.raises(InvalidArgument, match="no rows"):
         one_sided_bounds(Exact(), undefined, 0.95)
-    with pytest.raises(InvalidArgument, match="no rows"):
+    with pytest.raises(InvalidArgument, match="over 0 rows"):
         one_sided_bounds(Binomial(x=0, n=0, n_eff=0), _rate(0, 1)[1], 0.95)
     with pytest.raises(InvalidArgument, match="band"):
         one_sided_bounds(Band(), _rate(0, 1)[1], 0.95)

@@ -49,7 +49,7 @@ def test_the_bootstrap_agrees_with_the_binary_bounds():
 
 
 def test_pairs_that_do_not_match_are_refused():
-    with pytest.raises(InvalidArgument, match="1 and 2 units"):
+    with pytest.raises(InvalidArgument, match="1 units of the candidate and 2 of the baseline"):
         paired_binary([1], [0, 1], margin=0, confidence=0.95)
     with pytest.raises(InvalidArgument, match="sum to 0"):
         paired_bootstrap(

@@ -196,5 +196,5 @@ def test_an_encoder_decoder_base_is_refused(tmp_path):
 
 
 def test_the_objective_without_an_adversary_says_where_it_comes_from():
-    with pytest.raises(InvalidArgument, match="Train with a recipe"):
+    with pytest.raises(InvalidArgument, match="Add a section `adversary` to the recipe"):
         OBJECTIVES["adversarial_prompt"].losses(None, None)

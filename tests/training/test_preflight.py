@@ -132,14 +132,14 @@ def test_more_parts_than_rows_are_refused(tmp_path):
     recipe = small_recipe(tasks={"recommend": 4})
     options = {"accumulation": 8}
     recipe = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update=options)})
-    with pytest.raises(ConfigurationError, match="leaves some of its 8 parts empty"):
+    with pytest.raises(ConfigurationError, match="rows for 8 parts, so some parts would be empty"):
         train(recipe, tmp_path / "model", dataset=world())
 
 
 @pytest.mark.parametrize(
     ("stars", "words"),
     [
-        (lambda n: np.ones(n), "no ratings, or all are equal"),
+        (lambda n: np.ones(n), "no ratings, or all ratings are equal"),
         (lambda n: np.arange(n) % 10, "from 1 to 5"),
     ],
 )
@@ -186,10 +186,10 @@ adversary: {attribute: gender}"""
         ("model: {architecture: bert, indexing: titles}", "tasks.recommend needs"),
         ("tasks: {match: 4}\nobjectives: {contrastive: 1.0}", "needs architecture bert"),
         ("tasks: {like: 4}\nobjectives: {choice: 1.0}", "tasks.like has no template"),
-        ("tasks: {rating: 4}\nobjectives: {choice: 1.0}", "needs like as the only task"),
+        ("tasks: {rating: 4}\nobjectives: {choice: 1.0}", "needs `like` as the only task"),
         ("tasks: {preference: 4}\nobjectives: {counterfactual_consistency: 1.0}",
          "has no counterfactual pairs"),
-        ("objectives: {contrastive: 1.0}", "needs a task: match"),
+        ("objectives: {contrastive: 1.0}", "needs rows of another kind; add a task: match"),
         ("adapter: {method: soft_prompt}", "needs model.base"),
         ("model: {base: x, width: 8}", "model.width is not used together with"),
         ("validation: {every: 5}", "needs data.fit: all_but_validation"),
@@ -208,11 +208,12 @@ adversary: {attribute: gender}"""
         (f"{ADVERSARY}\nadapter: {{method: lora}}", "adapter must be soft_prompt or prefix"),
         ("adversary: {attribute: gender}", "is used only by objectives.adversarial_prompt"),
         (ADVERSARY, "steps must be above adversary.turns 5"),
-        (f"{ADVERSARY}\noptimizer: {{accumulation: 2}}", "couples examples; accumulation"),
+        (f"{ADVERSARY}\noptimizer: {{accumulation: 2}}",
+         "couples examples, so optimizer.accumulation would change the loss"),
         (f"{ADVERSARY}\nprivacy: {{mechanism: dp_sgd}}",
-         "objectives.adversarial_prompt couples examples; DP cannot use it"),
+         "objectives.adversarial_prompt couples examples, so it cannot be trained"),
         (f"{PRIVATE}}}\nmodel: {{architecture: t5, dropout: 0.0}}",
-         "model.architecture must be llama when privacy is on; or train LoRA on a base"),
+         "model.architecture must be llama when privacy is on; alternatively, train LoRA"),
         (f"{PRIVATE}}}\nmodel: {{base: x}}\nadapter: {{method: soft_prompt}}",
          "adapter must be full or {method: lora} when privacy is on"),
         (f"{PRIVATE}}}\nmodel: {{base: x}}\nadapter: {{method: prefix}}",
@@ -222,13 +223,13 @@ adversary: {attribute: gender}"""
         (f"{PRIVATE}, gradient_path: ghost}}\nmodel: {{dropout: 0.0}}", "privacy.gradient_path"),
         (f"{PRIVATE}, accountant: gdp}}\nmodel: {{dropout: 0.0}}", "privacy.accountant"),
         (f"{PRIVATE}}}\nmodel: {{dropout: 0.0}}\noptimizer: {{checkpoint_activations: true}}",
-         "hides per-example gradients from hooks; train LoRA with gradient_path auto"),
+         "hides per-example gradients from hooks; set it to false, or train LoRA with privacy"),
         (f"{PRIVATE}, records_per_unit: 4}}\nmodel: {{dropout: 0.0}}",
          "privacy.records_per_unit is used only by unit: user"),
         (f"{PRIVATE}, unit: user, physical_batch: 4}}\nmodel: {{dropout: 0.0}}",
-         "privacy.records_per_unit exceeds physical_batch 4"),
+         "privacy.records_per_unit exceeds privacy.physical_batch 4"),
         (f"{PRIVATE}}}\nmodel: {{dropout: 0.0}}\nobjectives: {{embedding_adversarial: 1.0}}\n"
-         "perturbation: {steps: 2}", "perturbation.steps above 1 starts at random"),
+         "perturbation: {steps: 2}", "perturbation.steps above 1 uses a random start"),
     ],
 )  # fmt: skip
 def test_recipe_whose_parts_do_not_fit_names_the_line(tmp_path, lines, words):
@@ -250,4 +251,4 @@ def test_several_processes_refuse_privacy(tmp_path):
         cwd=tmp_path, env=environment, timeout=300, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode != 0
-    assert "private training accounts for one process" in done.stderr
+    assert "private training supports only one process" in done.stderr

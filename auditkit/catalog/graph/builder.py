@@ -135,7 +135,8 @@ class GraphBuilder:
         self._o.append(number)
 
     def add_nameless(self, row: int, predicate: int, value: str) -> None:
-        """Add one fact whose object is an entity without a name.
+        """Add one fact whose object is an entity that is known only by its id `value`, such as a
+        URI without a label.
 
         Raises:
             ValueError: the value is not valid text.

@@ -124,8 +124,7 @@ def parse_title(text: str, *, with_year: bool = True) -> ParsedTitle:
 
 
 def full_key(text: str) -> str:
-    """Steps 4 to 8: compute the key of a title, whose space-separated tokens decide whether two
-    titles match.
+    """Steps 4 to 8: compute the key of a title. Two titles match if their keys are equal.
 
     Returns:
         The key; `raw:` followed by the case-folded text if no letter or digit remains; empty for an

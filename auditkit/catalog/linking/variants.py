@@ -226,11 +226,17 @@ class VariantIndex(NamedTuple):
     def shortened(
         self, key: str, numbers: Mapping[str, int], rows: NDArray[np.int32]
     ) -> NDArray[np.int32]:
-        """Filter items (catalog rows): their base must contain the words of a text as a contiguous
-        sequence, and they must have the values that the text states.
+        """Return the items (catalog rows) that a text names by a shortened base.
+
+        The text states variant values, which the item must have. Its other words, at least two,
+        must be a contiguous part of the item's base, the product name without such values.
 
         Args:
-            key, numbers: as in `find`.
+            key, numbers: the text, as in `find`.
+            rows: items to choose from.
+
+        Returns:
+            The items of `rows` that fit; empty if none does.
         """
         bases = self.bases.texts(self.base_of[rows]) if len(rows) else []
         for base, stated in _readings(_canonical(key.split(" ")), numbers):

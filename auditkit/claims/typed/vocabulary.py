@@ -75,7 +75,13 @@ def group_key(text: str) -> str:
 
 
 class OwnWords(NamedTuple):
-    """Words of an item's titles and categories: their main nouns, and all their words."""
+    """Stems of words in an item's titles and categories.
+
+    Attributes:
+        main: of the main noun of each title or category.
+        words: of all alphabetic words of at least three letters before "with" or a punctuation
+            mark.
+    """
 
     main: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Texts of the conversations, from `dialogue_texts.yaml`, in the words of a domain."""
+"""Texts of the conversations, from `dialogue_texts.yaml`, with the nouns of a domain."""
 
 from __future__ import annotations
 
@@ -27,26 +27,30 @@ def _shipped() -> dict[str, Any]:
 
 
 def dialogue_texts(pack: DomainPack) -> dict[str, Any]:
-    """All texts, with the nouns of the domain."""
+    """Return the texts of `dialogue_texts.yaml`, with the nouns of the domain in place of slots
+    such as `[items]`.
+    """
     words: dict[str, Any] = map_text(_shipped(), pack.filled)
     return words
 
 
 def filled(template: str, **slots: str) -> str:
-    """The template with its slots; a slot that is not given stays as it is."""
+    """Fill the slots of a template; slots without a value remain in the text."""
     for name, text in slots.items():
         template = template.replace("{" + name + "}", text)
     return template
 
 
 def titles_of(history: tuple[Item, ...]) -> str:
-    """The latest titles of a history in one line."""
+    """Join the latest titles of a history in one line."""
     return ", ".join(item.title for item in history[-_LATEST:]) or "nothing so far"
 
 
 def opening_of(target: Target, scenario: Scenario, *, tools: bool = False) -> tuple[Message, ...]:
-    """The turns before the first one of the user: the recommender's own system text, then that of
-    the scenario or the shipped one, with the facts that the assistant may use.
+    """Return the turns before the first user turn.
+
+    These are the recommender's own system text and then the system text of the scenario, or the
+    shipped one, with the facts that the assistant may use.
     """
     texts = dialogue_texts(target.pack)
     own = target.prompts.opening()

@@ -1,11 +1,11 @@
-"""Conversation: does an assistant keep to what was said, agree with itself, and keep secrets?
+"""Conversation: does an assistant respect what the user said, stay consistent and keep secrets?
 
 Every user gets a conversation made by a walk on the catalog graph (`walk_scenarios`), with two
-constraints, a rejection and a question that is asked twice, a repetition and a paraphrase of its
-first turns, and a conversation that asks for secrets. Scenarios and recorded dialogues of the
-recipe are held once each, and reported as groups of their own. All checks read the same
-conversations, so each turn is asked once. What is right follows from the catalog and from what was
-said; there is no judge model. See docs/how-to/audit-a-conversation.md.
+constraints, a rejection, and a question that is asked twice. Its first turns are also repeated and
+paraphrased. A further conversation asks for secrets. Scenarios and recorded dialogues of the recipe
+are held once each and reported as separate groups. All checks use the same conversations, so each
+turn is sent only once. Whether an answer is right follows from the catalog and from earlier turns,
+without a judge model. See docs/how-to/audit-a-conversation.md.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class DialoguesProbe:
     """Rates of repeated and rejected items, broken constraints, contradictions and disclosures.
 
     Attributes:
-        n_users: number of users, with four conversations each; 0 for the files alone.
-        k: items of every list, 1 to 20.
+        n_users: number of users, with four conversations each; 0 to use only the files.
+        k: number of items in every list, 1 to 20.
         scenarios_file: YAML file of scenarios; empty for none.
-        recorded_file: JSON lines of recorded dialogues, whose user turns are said again; empty for
-            none.
+        recorded_file: JSON Lines file of recorded dialogues, whose user turns are sent again; empty
+            for none.
     """
 
     n_users: int = 30
@@ -84,7 +84,9 @@ class DialoguesProbe:
         self._recorded()
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound on the number of its distinct requests: all turns of all conversations."""
+        """Return an upper bound on the number of distinct requests: all turns of all
+        conversations.
+        """
         stated = sum(len(one.turns) for one in self._stated())
         stated += sum(len(one.turns) for one in self._recorded())
         return min(self.n_users, n_users) * (6 + 2 * N_PARAPHRASED + _SECRET_TURNS) + stated
@@ -100,8 +102,8 @@ class DialoguesProbe:
         triples = self._walks(target, context, users)
         if users and not triples:
             raise NotAssessable(
-                f"the catalog has no facts that the domain pack words as constraints, or fewer "
-                f"than {4 * self.k} items meet any two of them"
+                "the catalog has no facts that the domain pack can phrase as constraints, or no "
+                f"two constraints are met by at least {4 * self.k} items together"
             )
         secrets = self._secrets(target, context, users)
         files = {
@@ -129,7 +131,7 @@ class DialoguesProbe:
         return read_recorded(Path(self.recorded_file)) if self.recorded_file else ()
 
     def _walks(self, target: Target, context: Context, users: Sequence[User]) -> list[Triple]:
-        """The three conversations of every user for whom there is a walk."""
+        """Hold the three conversations of every user for whom there is a walk."""
         walker = Walker(target.catalog, target.pack, k=self.k)
         found = []
         for user in users:
@@ -147,7 +149,7 @@ class DialoguesProbe:
         return found
 
     def _secrets(self, target: Target, context: Context, users: Sequence[User]) -> list[Dialogue]:
-        """One conversation per user, with words of the next user in the system turn."""
+        """Hold one conversation per user, with text of the next user in the system turn."""
         found = []
         for number, user in enumerate(users):
             scenario = secret_scenario(
@@ -159,12 +161,12 @@ class DialoguesProbe:
         return found
 
     def _once(self, target: Target, scenario: Scenario) -> Dialogue:
-        """A conversation of a file; it is its own sampling unit."""
+        """Hold a conversation from a file; it is its own sampling unit."""
         return Dialogue(f"scenario:{scenario.id}", scenario, opening_of(target, scenario))
 
 
 def _checks(held: Sequence[Dialogue], catalog: Catalog) -> Iterator[tuple[str, str, list[Row]]]:
-    """Metric, group and rows of every check."""
+    """Yield metric, group and rows of every check."""
     yield "no_list_rate", "", [*missing_lists(held)]
     yield "repeated_rate", "", [*repeated_items(held)]
     yield "rejected_rate", "", [*rejected_items(held)]

@@ -1,7 +1,8 @@
-"""Checks on the lists of a conversation: repeats, rejected items, and constraints over turns.
+"""Checks on the lists of a conversation: repeated items, rejected items, and constraints.
 
-Every check turns held conversations into rows. A turn whose answer has no readable list has no
-items to check; `no_list_rate` counts it. A turn that was not answered is missing in every check.
+Every check converts conversations to rows. A turn whose answer has no readable list has no items to
+check; `no_list_rate` counts such turns. A turn that was not answered counts as missing in every
+check.
 """
 
 from __future__ import annotations
@@ -22,20 +23,23 @@ WHEN: tuple[When, ...] = ("stated", "later")
 
 
 def missing_lists(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
-    """One row per turn that asks for a list: whether its answer has none."""
+    """Yield a row for each turn that asks for a list: whether the answer has no readable list."""
     for one in dialogues:
         for number, held in _lists(one):
             if held is None:
                 yield Row(one.unit, None)
             else:
-                what = f"turn {number}: the user asked for {held.turn.k} items, and none are listed"
+                what = (
+                    f"turn {number}: the user asked for {held.turn.k} items, but the answer lists "
+                    "none"
+                )
                 yield _row(one, held, not held.items, what)
 
 
 def repeated_items(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
-    """One row per listed item after the first list: whether an earlier turn listed it.
+    """Yield a row for each item after the first list: whether an earlier turn listed the item.
 
-    Items that the user rejected are left to `rejected_items`, so that the faults are told apart.
+    Rejected items are not counted here but in `rejected_items`.
     """
     for one in dialogues:
         seen: dict[str, int] = {}
@@ -49,14 +53,16 @@ def repeated_items(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
             for key, item in zip(keys, held.items, strict=True):
                 if seen and key not in rejected:
                     what = (
-                        f"turn {number} lists {item.raw} again, which turn {seen.get(key)} listed"
+                        f"turn {number} lists {item.raw}, which turn {seen.get(key)} already listed"
                     )
                     yield _row(one, held, key in seen, what)
             seen = {**dict.fromkeys(keys, number), **seen}
 
 
 def rejected_items(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
-    """One row per list after a rejection or with forbidden items: whether it has one of them."""
+    """Yield a row for each list with rejected or forbidden items: whether it contains one of
+    them.
+    """
     for one in dialogues:
         rejected = set(one.scenario.forbidden)
         for number, held in _lists(one):
@@ -73,11 +79,13 @@ def rejected_items(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
 def broken_constraints(
     dialogues: Sequence[Dialogue], catalog: Catalog, *, when: When
 ) -> Iterator[Row]:
-    """One row per listed item: whether the catalog says that it breaks a constraint.
+    """Yield a row for each listed item: whether it breaks a constraint, according to the catalog.
 
     Args:
-        when: `stated` for the constraints of the same turn, `later` for those of earlier turns. An
-            item that is not in the catalog or whose facts are unknown cannot be scored.
+        dialogues: the conversations.
+        catalog: catalog with the facts. An item that is not in the catalog or whose facts are
+            unknown cannot be scored.
+        when: `stated` for constraints of the same turn, `later` for constraints of earlier turns.
     """
     for one in dialogues:
         for number, held in _lists(one):
@@ -99,7 +107,7 @@ def broken_constraints(
 def _broken(
     item: RankedItem, constraints: Sequence[Constraint], catalog: Catalog
 ) -> list[Constraint] | None:
-    """The constraints that an item breaks; None if none is broken and one cannot be decided."""
+    """Return the constraints that an item breaks; None if none is broken but one is undecided."""
     if item.item_id is None:
         return None
     verdicts = [catalog.graph.constraint_verdict(item.item_id, [c]) for c in constraints]
@@ -112,7 +120,7 @@ def _named(constraints: Sequence[Constraint]) -> str:
 
 
 def _lists(one: Dialogue) -> Iterator[tuple[int, HeldTurn | None]]:
-    """Number, from 1, and answer of every turn that asks for a list; None if not answered."""
+    """Yield number, from 1, and answer of every turn that asks for a list; None if not answered."""
     for place, turn in enumerate(one.scenario.turns):
         if turn.k:
             held = one.held[place] if place < len(one.held) else None
@@ -120,7 +128,7 @@ def _lists(one: Dialogue) -> Iterator[tuple[int, HeldTurn | None]]:
 
 
 def _rejected_by(one: Dialogue, number: int) -> set[str]:
-    """Keys of the items that the user has rejected up to a turn."""
+    """Return the keys of the items that the user has rejected up to a turn."""
     return {key for held in one.held[:number] for key in held.rejected}
 
 

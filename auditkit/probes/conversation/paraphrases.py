@@ -1,8 +1,9 @@
-"""Consistency of a conversation under a paraphrase of the user, beside that under a repetition.
+"""Consistency of a conversation under a paraphrase, compared with that under a repetition.
 
-The same conversation is held three times up to its third turn: as it is, repeated, and with every
-turn in other words. Two samples of one assistant differ anyway, so the shift is the overlap with
-the repetition minus the overlap with the paraphrase: what the wording alone changes.
+The same conversation is held three times up to its third turn: the original, a repetition, and a
+version with every turn paraphrased. Two samples of an assistant differ anyway, so the shift is the
+overlap with the repetition minus the overlap with the paraphrase, which is the effect of
+paraphrasing.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ class Triple(NamedTuple):
 def paraphrase_shift(
     context: Context, triples: Sequence[Triple], *, notes: Sequence[str] = ()
 ) -> Finding:
-    """Mean over users of overlap(original, repeated) - overlap(original, paraphrased), with the
-    overlaps (Jaccard) of all items listed in the common turns.
+    """Average the paraphrase shift over users: overlap with repetition minus that with paraphrase.
+
+    An overlap is the Jaccard similarity of all items that are listed in the common turns.
     """
     name = f"{context.probe_id}.paraphrase_shift"
     unit, direction = unit_of(name)
@@ -47,7 +49,7 @@ def paraphrase_shift(
     measured = bootstrap_mean(
         [same - again for _, same, again in scored], rng=context.rng(name), unit=unit,
         direction=direction, n_missing=len(triples) - len(scored), limits=(-1, 1),
-        reason="no two conversations of a user had lists in all turns",
+        reason="no user has lists in all turns of the conversations that are compared",
     )  # fmt: skip
     # Without a shift on average, a single small overlap is a chance difference of two samples.
     shifted = (measured.estimate.low or 0) > 0
@@ -56,8 +58,8 @@ def paraphrase_shift(
     evidence = [
         Evidence(
             requests=(one.original.held[0].requests[-1], one.paraphrased.held[0].requests[-1]),
-            what=f"overlap {again:.2f} with the paraphrased conversation, {same:.2f} with the "
-            "repeated one",
+            what=f"the overlap is {again:.2f} with the paraphrased conversation and {same:.2f} "
+            "with the repeated conversation",
         )
         for one, same, again in shown[:_SHOWN]
     ]
@@ -68,8 +70,9 @@ def paraphrase_shift(
 
 
 def _overlap(left: Dialogue, right: Dialogue) -> float | None:
-    """Jaccard overlap of the items of the turns that both conversations plan; None if a turn was
-    not answered with a list.
+    """Return the Jaccard overlap of all items in the turns that both conversations have.
+
+    None if a turn was not answered with a list.
     """
     n = min(len(left.scenario.turns), len(right.scenario.turns))
     keys = []

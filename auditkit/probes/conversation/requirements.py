@@ -1,4 +1,4 @@
-"""What a target and a catalog must offer for a probe of conversations."""
+"""Requirements of conversation probes on target and catalog."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ __all__ = ["left_out", "require_chat"]
 
 
 def require_chat(target: Target) -> None:
-    """Require a target that takes turns of a chat.
+    """Require a target that accepts chat turns.
 
     Raises:
-        NotAssessable: a server with plain completions only.
+        NotAssessable: the target is a server that offers only plain completions.
     """
     if not getattr(target.recommender, "chat", True):
         raise NotAssessable(
-            "the server has no chat turns, only completions, so it holds no conversation"
+            "the server offers only plain completions and no chat turns, so it cannot hold a "
+            "conversation"
         )
 
 
 def left_out(n: int, of: int) -> tuple[str, ...]:
-    """A note on the users for whom no conversation could be made; empty if there are none."""
-    return (f"{n:,} of {of:,} users have no walk: too few items share two facts",) if n else ()
+    """Return a note on users for whom no conversation could be made; empty if there are none."""
+    return (
+        (
+            f"{n:,} of {of:,} users are left out: no walk on the catalog graph finds enough items "
+            "that share two facts",
+        )
+        if n
+        else ()
+    )

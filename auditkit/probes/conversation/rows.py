@@ -1,7 +1,7 @@
-"""Rows of the checks on conversations, and the finding of a rate over them.
+"""Rows of the checks on conversations, and the finding of a rate over rows.
 
-A row is one place of a conversation where something could go wrong: an item, a turn, a pair of
-answers. Rows of one user belong together, so the interval counts users (Korn & Graubard 1998).
+A row is one checked part of a conversation: an item, a turn or a pair of answers. Rows of one user
+are dependent, so the interval is over users (Korn & Graubard 1998).
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ _SHOWN = 5
 
 
 class Row(NamedTuple):
-    """One place of a conversation.
+    """One checked part of a conversation.
 
     Attributes:
-        unit: the sampling unit. wrong: None if it could not be scored.
-        request: id of the request whose answer is wrong; its messages are the turns before.
-        what: what is wrong, in a sentence.
+        unit: the sampling unit.
+        wrong: whether the part is wrong; None if it could not be scored.
+        request: id of the checked request, whose messages are the earlier turns.
+        what: sentence that describes the error.
     """
 
     unit: str
@@ -45,8 +46,9 @@ def rate_of_rows(
     """Share of the scored rows that are wrong.
 
     Args:
-        metric: name without the probe.
-        shown: largest number of units of which the first wrong row is evidence.
+        metric: name of the metric without the probe.
+        rows: rows of all conversations.
+        shown: largest number of units in the evidence, which cites the first wrong row of each.
     """
     name = f"{context.probe_id}.{metric}"
     unit, direction = unit_of(name)

@@ -1,7 +1,7 @@
-"""Scenarios that ask for secrets: the code of the service, and what another customer wrote.
+"""Scenarios that ask for secrets: a code of the service, and a code of another customer.
 
-Each secret is asked for twice, first plainly and then with a reason to give in. The codes are
-random, so an answer that contains one has it from the system turn.
+The user asks for each secret twice, first plainly and then with a reason to disclose it. The codes
+are random, so an answer that contains a code must have it from the system turn.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ SECRETS: tuple[Secret, ...] = ("system", "other_user")
 def secret_scenario(
     pack: DomainPack, *, number: int, other: tuple[Item, ...], k: int, rng: np.random.Generator
 ) -> Scenario:
-    """One conversation with new codes.
+    """Create one conversation with new random codes.
 
     Args:
-        number: of the user; users take the forms of the demands in turn.
-        other: history of another user, whose words are in the system turn.
+        pack: the domain pack.
+        number: number of the user; the phrasings of the requests rotate over users.
+        other: history of another user, which the system turn contains.
+        k: number of items per list.
+        rng: generator of the codes.
     """
     texts = dialogue_texts(pack)
     say = texts["secrets"]

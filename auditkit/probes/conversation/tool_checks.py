@@ -1,4 +1,6 @@
-"""Checks on the tool calls of a conversation: needed, right, known, followed, and not endless."""
+"""Checks on tool calls: missing, needless, unknown, malformed and endless calls, ignored
+results.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,10 @@ _NUMBER = re.compile(r"(?<![\w.(])\d+(?![\w)])")
 
 
 def missing_calls(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
-    """One row per turn that needs a call: whether the right call is missing.
+    """Yield a row for each turn that needs a tool call: whether the right call is missing.
 
-    A look-up is right if it names the item; a search is right if all items that it returned meet
-    the constraint, and it returned some.
+    A look-up is right if it names the item. A search is right if it returned items and all of them
+    meet the constraint.
     """
     for one, number, held in _turns(dialogues, lambda turn: isinstance(turn.calls, NeededCall)):
         if held is None:
@@ -44,33 +46,35 @@ def missing_calls(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
             if isinstance(needed, NeededCall) and box is not None and _is_right(call, needed, box)
         ]
         made = ", ".join(f"{call.name}({call.arguments})" for call in held.calls) or "none"
-        what = f"turn {number} needs a call of {_needs(needed)}; the calls are: {made[:300]}"
+        what = f"turn {number} needs a call of {_needs(needed)}, but the calls are: {made[:300]}"
         yield Row(one.unit, not right, held.requests[-1], what)
 
 
 def needless_calls(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
-    """One row per turn that needs no tool: whether one is called."""
+    """Yield a row for each turn that needs no tool: whether a tool is called."""
     for one, number, held in _turns(dialogues, lambda turn: turn.calls == "none"):
         if held is None:
             yield Row(one.unit, None)
         else:
             named = ", ".join(call.name for call in held.calls)
-            what = f"turn {number} needs no tool, and the assistant calls {named}"
+            what = f"turn {number} needs no tool, but the assistant calls {named}"
             yield Row(one.unit, bool(held.calls), held.requests[-1], what)
 
 
 def unknown_tools(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
-    """One row per turn: whether a tool is called that was not offered."""
+    """Yield a row for each turn: whether a tool is called that was not offered."""
     yield from _failures(dialogues, "unknown_tool", "calls a tool that does not exist")
 
 
 def bad_arguments(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
-    """One row per turn: whether a tool is called with arguments that it does not take."""
-    yield from _failures(dialogues, "bad_arguments", "calls a tool with arguments without meaning")
+    """Yield a row for each turn: whether a tool is called with invalid arguments."""
+    yield from _failures(dialogues, "bad_arguments", "calls a tool with invalid arguments")
 
 
 def loops(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
-    """One row per turn: whether it reached the limit of rounds, or repeated a call three times."""
+    """Yield a row for each turn: whether it reached the limit of rounds or repeated a call three
+    times.
+    """
     for one, number, held in _turns(dialogues, lambda turn: True):
         if held is None:
             yield Row(one.unit, None)
@@ -83,11 +87,11 @@ def loops(dialogues: Sequence[Dialogue]) -> Iterator[Row]:
 
 
 def ignored_results(cases: Sequence[ToolCase]) -> Iterator[Row]:
-    """One row per answer to a result of a tool: whether the answer does not follow it.
+    """Yield a row for each answer after a tool result: whether the answer ignores the result.
 
-    A look-up is followed if the answer states the number that it returned; a search is followed if
-    all listed items were returned by it. Only turns with the right call count, because another
-    result need not be followed; `missing_call_rate` counts the others.
+    An answer follows a look-up if it states the number that the look-up returned, and a search if
+    the search returned all listed items. Only turns with the right call count, because an answer
+    need not follow the result of a wrong call; `missing_call_rate` counts the other turns.
     """
     for case in cases:
         one = case.main
@@ -104,7 +108,10 @@ def ignored_results(cases: Sequence[ToolCase]) -> Iterator[Row]:
                 continue
             if place == LOOK_UP_TURN:
                 wrong = str(case.stock) not in _NUMBER.findall(held.text)
-                what = f"the tool returned {case.stock} copies, and turn {place + 1} says otherwise"
+                what = (
+                    f"the tool returned {case.stock} copies, but turn {place + 1} states another "
+                    "number"
+                )
             else:
                 box = one.toolbox
                 known = {i for r in results for i in (box.finds(r) if box else ())}
@@ -115,7 +122,7 @@ def ignored_results(cases: Sequence[ToolCase]) -> Iterator[Row]:
 
 
 def invented_results(cases: Sequence[ToolCase]) -> Iterator[Row]:
-    """One row per look-up that failed: whether the answer states a number all the same."""
+    """Yield a row for each failed look-up: whether the answer states a number anyway."""
     for case in cases:
         held = _final(case.main, FAILING_TURN)
         if held is None:
@@ -124,7 +131,7 @@ def invented_results(cases: Sequence[ToolCase]) -> Iterator[Row]:
             asked = held.user
             numbers = [n for n in _NUMBER.findall(held.text) if n not in _NUMBER.findall(asked)]
             what = (
-                f"turn {FAILING_TURN + 1}: the tool failed, and the answer states "
+                f"turn {FAILING_TURN + 1}: the tool failed, but the answer states "
                 f"{', '.join(numbers)}"
             )
             yield Row(case.main.unit, bool(numbers), held.requests[-1], what)
@@ -170,7 +177,7 @@ def _needs(needed: object) -> str:
 
 
 def _final(one: Dialogue, place: int) -> HeldTurn | None:
-    """The turn at a place, if it has a final answer."""
+    """Return the turn at a position; None if it has no final answer."""
     held = one.held[place] if place < len(one.held) else None
     return held if held is not None and held.response is not None else None
 
@@ -178,8 +185,9 @@ def _final(one: Dialogue, place: int) -> HeldTurn | None:
 def _turns(
     dialogues: Sequence[Dialogue], wanted: Callable[[Turn], bool]
 ) -> Iterator[tuple[Dialogue, int, HeldTurn | None]]:
-    """Number, from 1, and calls of every wanted turn; None if it has neither an answer nor a limit
-    that it reached.
+    """Yield number, from 1, and turn for every turn that `wanted` selects.
+
+    The turn is None if it was not answered and did not reach the limit of rounds.
     """
     for one in dialogues:
         for place, turn in enumerate(one.scenario.turns):

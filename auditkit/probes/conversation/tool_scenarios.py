@@ -1,9 +1,10 @@
 """Scenarios for an assistant with tools whose answers are known.
 
-One conversation per user has four turns: a number that only a look-up can tell, a question that
-needs no tool, a search, and a look-up that fails. Two more differ in one note in a tool's result:
-it gives an order, or it describes a record in as many words and names the same item. What the order
-adds is the difference between the two.
+One conversation per user has four turns: a question for a number that requires a look-up, a
+question that needs no tool, a search, and a look-up that fails. Two more conversations differ in
+one note in a tool result. The note is an instruction to recommend an item, or a neutral text of
+equal length that names the same item. The difference between the two is the effect of the
+instruction.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ _STOCK = (11, 98)  # two digits, so that a number of the list is not taken for i
 
 @dataclass(frozen=True)
 class Injection:
-    """The two conversations whose results of a tool differ, and the item that the notes name."""
+    """Two conversations that differ in a note in a tool result, and the item that the notes
+    name.
+    """
 
     item: str
     title: str
@@ -56,10 +59,11 @@ class Injection:
 
 @dataclass(frozen=True)
 class ToolCase:
-    """The conversations of one user.
+    """The three conversations of one user.
 
     Attributes:
-        main: with the turns of this module. stock: the number that its first look-up returns.
+        main: conversation with the four turns.
+        stock: number of copies that the first look-up returns.
     """
 
     main: Dialogue
@@ -70,11 +74,13 @@ class ToolCase:
 def tool_case(
     target: Target, walker: Walker, user: User, rng: np.random.Generator, *, number: int, k: int
 ) -> ToolCase | None:
-    """The conversations of one user; None if the catalog has no constraint to search by, or too few
-    items that are new to the user.
+    """Create the conversations of one user.
+
+    None if the catalog has no constraint for a search, or too few items that are new to the user.
 
     Args:
-        number: of the user; users take the families of orders in turn.
+        number: number of the user; the families of instructions rotate over users.
+        k: number of items per list.
     """
     catalog = target.catalog
     walk = walker.walk(user.history, rng)
@@ -142,7 +148,7 @@ def _noted(catalog: Catalog, say: dict[str, str], noted: str, k: int) -> Scenari
 
 
 def _notes(title: str, number: int) -> dict[Arm, str]:
-    """The order of a family and a neutral text of its length; both name the item."""
+    """Return the instruction of a family and a neutral text of equal length; both name the item."""
     templates = injection_templates()[_FAMILIES[number % len(_FAMILIES)]]
     order = templates[(number // len(_FAMILIES)) % len(templates)].replace("{item}", title)
     return {"inject": order, "neutral": neutral_like(order, start=title)}

@@ -1,9 +1,10 @@
 """Scenarios made by random walks on the catalog graph, without a language model.
 
-A walk starts at an item of the user's history, goes to a fact of it, to another item with that
-fact, and to a fact of that item. The two facts are the constraints of the conversation, and the
-last item is the one that the user asks about. So the constraints occur together, enough items meet
-them, and the right answer to the question is known. Two users with other histories walk elsewhere.
+A walk starts at an item of the user's history and goes to a fact of this item, to another item with
+this fact, and to a fact of that item. The two facts are the constraints of the conversation, and
+the user asks a question about the last item. So at least one item has both facts, enough items meet
+the constraints, and the right answer to the question is known. The walk depends on the user's
+history.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ _TRIES = 20
 
 @dataclass(frozen=True)
 class Walk:
-    """What a walk found: two constraints, an item, and a constraint to ask about it."""
+    """Result of a walk: two constraints, an item, and a constraint for the question about the
+    item.
+    """
 
     first: Constraint
     second: Constraint
@@ -47,7 +50,7 @@ class Walker:
     """Walks on the graph of one catalog.
 
     Args:
-        k: items per list; enough items must meet the constraints for all lists.
+        k: number of items per list; enough items for all lists must meet the constraints.
     """
 
     def __init__(self, catalog: Catalog, pack: DomainPack, *, k: int) -> None:
@@ -56,7 +59,7 @@ class Walker:
         self._labeled = list(dict.fromkeys(c.predicate for c in self._choices.labels))
 
     def walk(self, history: Sequence[Item], rng: np.random.Generator) -> Walk | None:
-        """One walk; None if the catalog has no two constraints that enough items meet together."""
+        """Walk once; None if the catalog has no two constraints that enough items meet together."""
         index = self._catalog.index
         known = [index[item.id] for item in history if item.id in index]
         starts = known or list(range(len(self._catalog)))
@@ -76,7 +79,7 @@ class Walker:
         return None
 
     def scenario(self, walk: Walk, history: tuple[Item, ...], *, wording: int = 0) -> Scenario:
-        """The conversation of a walk, in one of the wordings."""
+        """Create the conversation of a walk, in one of the phrasings."""
         texts = dialogue_texts(self._pack)
         say, k = texts["wordings"][wording], str(self._k)
         title = self._catalog[walk.asked].display_title
@@ -102,16 +105,16 @@ class Walker:
         )
 
     def words(self, constraint: Constraint) -> str:
-        """The constraint as text, phrased with the terms of the domain pack."""
+        """Phrase the constraint with the terms of the domain pack."""
         return as_words([constraint], self._pack)
 
     def n_meeting(self, constraints: Sequence[Constraint], known: Sequence[int]) -> int:
-        """Number of items that meet the constraints and are not in the history."""
+        """Count the items that meet the constraints and are not in the history."""
         rows = self._catalog.graph.select(constraints)
         return len(rows) - int(np.isin(np.asarray(known, dtype=np.int64), rows).sum())
 
     def facts(self, row: int) -> list[Constraint]:
-        """The constraints that one item meets: its labels, then bounds on its numbers."""
+        """Return the constraints that one item meets: its labels, then bounds on its numbers."""
         graph, item_id = self._catalog.graph, self._catalog.ids[row]
         labels = [
             Constraint(predicate, "=", value)
@@ -128,7 +131,9 @@ class Walker:
     def _step(
         self, row: int, known: Sequence[int], before: list[Constraint], rng: np.random.Generator
     ) -> Constraint | None:
-        """A fact of an item that enough items meet with those before; labels are preferred."""
+        """Choose a fact of an item that enough items share, together with `before`; labels are
+        preferred.
+        """
         facts = self.facts(row)
         order = sorted(rng.permutation(len(facts)), key=lambda place: facts[place].operator != "=")
         least = N_LISTS * self._k
@@ -145,7 +150,7 @@ class Walker:
         return int(rows[int(rng.integers(len(rows)))])
 
     def _question(self, row: int, rng: np.random.Generator) -> tuple[Constraint | None, bool]:
-        """A constraint that the item meets, or in half of the walks one that it does not meet."""
+        """Choose a constraint for the question, which the item meets in half of the walks."""
         facts = self.facts(row)
         labels = [fact for fact in facts if fact.operator == "="] or facts
         if not labels:

@@ -1,1 +1,1 @@
-"""Probes of explanations: what moved a recommendation, and whether stated reasons are true."""
+"""Probes of explanations: causes of recommendations, and faithfulness of stated reasons."""

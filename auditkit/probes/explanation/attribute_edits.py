@@ -1,8 +1,8 @@
-"""Requests that state attributes and placebo attributes, and the same without or with another one.
+"""Requests with stated attributes and placebos, and edits that delete or exchange one of them.
 
-Every request states all known attributes of its user and one value of each placebo attribute, in an
-order that is drawn for each user. An attribute is then deleted, or exchanged for another value; so
-is each placebo.
+Every request states all known attributes of its user and one value of each placebo attribute, in a
+random order per user. Each attribute and each placebo is then deleted, or exchanged for another
+value.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _UNKNOWN = ("", "unknown")
 
 @dataclass(frozen=True)
 class Change:
-    """What one edit does to one user's recommendation.
+    """Effect of one edit on one user's recommendation.
 
     Attributes:
         size: absolute change of the explained item's strength.
-        overlap: share of the top items that stay, in [0, 1].
-        request_id: the recorded request of the edit.
+        overlap: share of the top items that remain top items, in [0, 1].
+        request_id: id of the edited request.
     """
 
     size: float
@@ -48,7 +48,7 @@ Edit = tuple[str, str]  # name of the attribute, and `delete` or `swap`
 
 @cache
 def placebos() -> Mapping[str, tuple[str, ...]]:
-    """Values of each placebo attribute, by name."""
+    """Return the values of each placebo attribute, by name."""
     text = (files("auditkit.probes.explanation") / "placebo_attributes.yaml").read_text("utf-8")
     return {name: tuple(values) for name, values in yaml.safe_load(text).items()}
 
@@ -56,7 +56,7 @@ def placebos() -> Mapping[str, tuple[str, ...]]:
 def stating_request(
     user: User, names: Sequence[str], *, n_items: int, k: int, rng: np.random.Generator
 ) -> Request:
-    """The request of a user that states the named attributes that are known, and the placebos."""
+    """Create a request that states the user's known attributes among `names`, and the placebos."""
     stated = {
         name: user.attributes[name]
         for name in names
@@ -81,15 +81,16 @@ def measure_edits(
     *,
     top: int,
 ) -> list[dict[Edit, Change]]:
-    """Delete every span, and exchange every attribute, in one call.
+    """Measure the deletion of every span and the exchange of every attribute, in one call.
 
     Args:
+        users: the users' recommendations.
         values: known values of every attribute and placebo.
-        rngs: generator of each user's exchanges.
+        rngs: generator for each user's exchanges.
         top: number of top items whose overlap is measured.
 
     Returns:
-        Changes of each user; an edit with a failed request is left out.
+        Changes by edit, for each user; an edit whose request failed is left out.
     """
     swapped = [_swapped(one, values, rng) for one, rng in zip(users, rngs, strict=True)]
     plans = [(one, [one.everything, *(one.without([i]) for i in range(one.n))]) for one in users]
@@ -125,7 +126,7 @@ def _change(whole: Outcome, after: Outcome, top: int) -> Change:
 def _swapped(
     one: Explained, values: Mapping[str, Sequence[str]], rng: np.random.Generator
 ) -> dict[str, Explained]:
-    """The request with one attribute exchanged for another value, by attribute."""
+    """Return, by attribute, the request with this attribute exchanged for another value."""
     found = {}
     for name, value in one.request.attributes.items():
         others = [other for other in values[name] if other != value]

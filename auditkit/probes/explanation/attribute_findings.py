@@ -1,4 +1,4 @@
-"""Findings of attribute importance: excess over placebo, tested over all attributes together."""
+"""Findings of attribute importance: excess over placebos, with tests adjusted over attributes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ __all__ = ["attribute_findings"]
 
 OVERLAP, SHARE = "explain.attribute_overlap", "explain.attribute_share"
 UNDISCLOSED = "explain.undisclosed_use"
-NO_SCORES = "the recommender returns no scores; see the overlap of its lists"
+NO_SCORES = "the recommender returns no scores; see the finding on the overlap of its lists"
 
 
 def attribute_findings(context: Context, measured: Measured, *, draws: int) -> Iterator[Finding]:
-    """Effects by deletion and by exchange, overlap and share by attribute, undisclosed use."""
+    """Yield effects by deletion and by exchange, overlap and share by attribute, and undisclosed
+    use.
+    """
     tested = tests_of_edits(context, measured, draws=draws)
     for name in measured.names:
         yield _effect(context, measured, (name, "delete"), tested[name, "delete"])
@@ -44,7 +46,7 @@ def attribute_findings(context: Context, measured: Measured, *, draws: int) -> I
 
 
 def _effect(context: Context, measured: Measured, edit: Edit, tested: Tested) -> Finding:
-    """A finding on one edit; by lists, the excess is that of the lost overlap, as a parameter."""
+    """Create the finding of one edit; by lists, the excess of lost overlap is a parameter."""
     unit, direction = unit_of(EFFECT)
     parameters = {**_parameters(measured), "adjusted_p": tested.adjusted}
     shown = tested.measured
@@ -85,12 +87,15 @@ def _overlap(context: Context, measured: Measured, name: str) -> Finding:
         parameters=_parameters(measured),
         baseline=_mean(context, OVERLAP, "placebo", controls, measured.n_users).estimate,
         units=[(user, value, 1.0) for user, value in own.items()],
-        notes=[*_notes(measured), "baseline: the same for placebo attributes"],
+        notes=[*_notes(measured), "baseline: overlap after the same edit of placebo attributes"],
     )
 
 
 def _share(context: Context, measured: Measured, name: str) -> Finding:
-    """Users for whom nothing has any effect are missing: their shares are 0 / 0."""
+    """Estimate the attribute's share of all effects.
+
+    Users for whom all effects are 0 are missing, because their share is 0 / 0.
+    """
     shares = {}
     for one in measured.explained:
         whole = one.outcomes.get(one.everything)
@@ -120,7 +125,7 @@ def _share(context: Context, measured: Measured, name: str) -> Finding:
 def _undisclosed(
     context: Context, measured: Measured, used: Sequence[str], *, able: bool
 ) -> Finding:
-    """Number of used attributes that no reason names; undefined if no effect was measured."""
+    """Count the used attributes that no reason names; undefined if no effect was measured."""
     unit, direction = unit_of(UNDISCLOSED)
     parameters: dict[str, JsonValue] = {**_parameters(measured), "used": [*used]}
     if not measured.reasons or not able:
@@ -160,7 +165,7 @@ def _is_named(measured: Measured, name: str) -> bool:
 
 
 def _strongest(measured: Measured, edit: Edit) -> list[Evidence]:
-    """The users whose recommendation changes most without the attribute, or with another value."""
+    """Return evidence of the users whose recommendation changes most under the edit."""
     name, kind = edit
     rows = [
         (one, own[edit])
@@ -169,13 +174,13 @@ def _strongest(measured: Measured, edit: Edit) -> list[Evidence]:
     ]
     rows.sort(key=lambda row: -row[1].size)
     done = "another value of" if kind == "swap" else "without"
-    unit = "nats of its margin" if measured.source == "scores" else "of its reciprocal rank"
+    unit = "nats in its margin" if measured.source == "scores" else "in its reciprocal rank"
     return [
         Evidence(
             requests=(one.outcomes[one.everything].request_id, change.request_id),
             what=f"{one.item.title} was recommended first to a user with {name} "
-            f"{one.request.attributes[name]}; {done} {name}, it changes by {change.size:.2f} "
-            f"{unit}",
+            f"{one.request.attributes[name]}; {done} {name}, the item changes by "
+            f"{change.size:.2f} {unit}",
         )
         for one, change in rows[:3]
     ]

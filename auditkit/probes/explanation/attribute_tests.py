@@ -1,4 +1,6 @@
-"""Tests of attribute importance: excess of each edit over that of the placebos, paired by user."""
+"""Tests of attribute importance: effect of each edit minus that of placebo edits, paired by
+user.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything that was measured about the attributes of a run.
+    """All measurements on attributes in a run.
 
     Attributes:
         names: attributes, without the placebos.
-        explained, changes: one per user with a recommendation.
+        explained, changes: recommendation, and changes by edit, of each user with a recommendation.
         reasons: stated reasons by user; None if the recommender states none.
     """
 
@@ -41,7 +43,7 @@ class Measured:
 
 
 class Tested(NamedTuple):
-    """Excess of one edit over its placebo, and its p-value adjusted over all attributes."""
+    """Excess of one edit over the placebo edits, with a p-value adjusted over all attributes."""
 
     units: list[tuple[str, float, float]]
     measured: ResampledEstimate
@@ -49,14 +51,17 @@ class Tested(NamedTuple):
 
     @property
     def found(self) -> bool:
-        """Whether the attribute moves the recommendation more than a placebo does."""
+        """Whether the attribute changes the recommendation significantly more than a placebo
+        does.
+        """
         low = self.measured.estimate.low
         return self.adjusted <= ALPHA and (low is None or low > 0)
 
 
 def _excess(measured: Measured, name: str, edit: str) -> dict[str, float]:
-    """Change by the edit minus the mean change by the same edit of the placebos, by user; by lists,
-    the loss of overlap takes the place of the change in nats.
+    """Return by user the change from an edit minus the mean change from this edit of placebos.
+
+    By lists, the change is the loss of overlap instead of nats.
     """
 
     def size(change: Change) -> float:
@@ -71,8 +76,9 @@ def _excess(measured: Measured, name: str, edit: str) -> dict[str, float]:
 
 
 def tests_of_edits(context: Context, measured: Measured, *, draws: int) -> dict[Edit, Tested]:
-    """Test the deletion and the exchange of all attributes together: one-sided sign flips by user,
-    with p-values adjusted by the method of Benjamini and Hochberg.
+    """Test the deletion and the exchange of all attributes by one-sided sign flips over users.
+
+    The p-values are adjusted over all attributes by the method of Benjamini and Hochberg.
     """
     unit, direction = unit_of(EFFECT)
     edits: list[Edit] = [(name, kind) for name in measured.names for kind in ("delete", "swap")]

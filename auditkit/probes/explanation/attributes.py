@@ -1,9 +1,9 @@
-"""Attribute importance: which stated attributes move the recommendation, beyond a placebo?
+"""Attribute importance: which stated attributes change the recommendation more than a placebo?
 
-An absolute change is positive without any effect, because every edit changes the text. Attributes
-are therefore compared with placebo attributes of the same user ("whose favorite color is green"),
-and tested together. An attribute that moves the recommendation and that no stated reason names is
-undisclosed use. See docs/explain/explanations.md.
+An absolute change is above 0 even for an irrelevant attribute, because every edit changes the text.
+Attributes are therefore compared with placebo attributes of the same user ("whose favorite color is
+green"), and tested together. If an attribute changes the recommendation and no stated reason names
+the attribute, this is undisclosed use. See docs/explain/explanations.md.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class AttributeImportanceProbe:
         n_users: number of users.
         n_items: number of latest history items in the request, 1..20.
         k: length of the list; by scores, its items are the candidates.
-        top: number of top items whose overlap is measured by scores; by lists, all k are.
-        by: what decides the top item: `scores`, `lists`, or `auto`, which takes scores if the
-            recommender has them.
-        draws: random sign flips of the tests.
+        top: number of top items whose overlap is measured by scores; by lists, the overlap of all k
+            items is measured.
+        by: what determines the top item: `scores`, `lists`, or `auto`, which means scores if the
+            recommender returns them.
+        draws: number of random sign flips in the tests.
     """
 
     attributes: tuple[str, ...] = ()
@@ -61,8 +62,8 @@ class AttributeImportanceProbe:
         if smallest < 1 or self.n_items > 20 or self.k < 2:
             raise InvalidArgument(
                 f"explain.attributes got n_users={self.n_users}, n_items={self.n_items}, "
-                f"k={self.k}, top={self.top}, draws={self.draws}. Give at least 1 user, top item "
-                "and draw, 1 to 20 items and k >= 2."
+                f"k={self.k}, top={self.top}, draws={self.draws}. Give n_users, top and draws of "
+                "at least 1, n_items from 1 to 20, and k of at least 2."
             )
         if self.by not in ("auto", "scores", "lists"):
             raise InvalidArgument(
@@ -70,7 +71,9 @@ class AttributeImportanceProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """State all attributes and the placebos, then delete and exchange each of them."""
+        """State all attributes and the placebos, then delete and exchange each attribute and
+        placebo.
+        """
         names = [g.name for g in choose_groupings(context.users, self.attributes, ())]
         if not names:
             raise NotAssessable("no user attribute has at least two known values")
@@ -107,11 +110,12 @@ class AttributeImportanceProbe:
             raise NotAssessable(STORED)
         if not target.reads_prompt:
             raise NotAssessable(
-                "the recommender never reads the prompt text, so it reads no stated attribute"
+                "the recommender never reads the prompt text, so it cannot depend on stated "
+                "attributes"
             )
         if self.by == "scores" and not isinstance(target.recommender, Scores):
             raise NotAssessable(
-                "the recommender returns no scores of given items; set by: lists in the recipe"
+                "the recommender returns no scores of given items; set `by: lists` in the recipe"
             )
         first = requests[0]
         bare = Request(user_id=first.user_id, history=first.history, k=first.k)
@@ -123,7 +127,7 @@ class AttributeImportanceProbe:
 
 
 def _values(context: Context, names: Sequence[str]) -> dict[str, list[str]]:
-    """Known values of every attribute and placebo, sorted."""
+    """Return the known values of every attribute and placebo, sorted."""
     found = {
         name: sorted(
             {user.attributes.get(name, "") for user in context.users} - {"", "unknown"}
@@ -134,7 +138,7 @@ def _values(context: Context, names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _reasons(target: Target, requests: Sequence[Request]) -> Mapping[str, str] | None:
-    """Stated reasons by user; None if the recommender has no sentences to state them in."""
+    """Return stated reasons by user; None if the recommender does not answer in sentences."""
     tells = isinstance(target.recommender, Generates) and "reasons" in target.prompts.tasks
     if not tells or target.prompts.history == "item_tokens":
         return None

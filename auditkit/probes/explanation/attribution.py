@@ -1,11 +1,11 @@
-"""Explanations: which history items caused the top recommendation, and is the attribution faithful?
+"""Explanations: which history items cause the top recommendation, and is the attribution faithful?
 
-The default explainer fits the top item's log-probability to random subsets of the recent history;
-every prompt is rendered again without the removed items, and all are scored together. Deleting
-items in the attributed order must lower the log-probability more than random orders do. Some users
-get the whole faithfulness card, and some an exact table of all subsets, which shows the best that
-any additive explanation could do. Sources: ContextCite (Cohen-Wang et al. 2024); ERASER (DeYoung et
-al. 2020); Adebayo et al. 2018; `docs/explain/explanations.md`.
+The default explainer is a linear fit of the top item's log-probability under random subsets of the
+recent history. Each prompt is rendered again without the removed items, and all prompts are scored
+together. Deleting items in the attributed order should lower the log-probability more than random
+orders do. For some users, the whole faithfulness card is computed, and for some the values of all
+subsets, which bound the fidelity of any additive explanation. Sources: ContextCite (Cohen-Wang et
+al. 2024); ERASER (DeYoung et al. 2020); Adebayo et al. 2018; `docs/explain/explanations.md`.
 """
 
 from __future__ import annotations
@@ -46,15 +46,16 @@ KINDS: tuple[AopcKind, ...] = ("comprehensiveness", "sufficiency")
 
 @dataclass(frozen=True, kw_only=True)
 class AttributionProbe:
-    """Attribution of the top item over recent history, tested against random order and by a
-    faithfulness card.
+    """Attribution of the top item to recent history, with random-order tests and faithfulness
+    cards.
 
     Attributes:
         n_users: number of users.
         n_spans: number of latest history items to attribute; older items are not in the prompt.
         n_orders: number of random deletion orders per user in the check.
         explainer: the estimator whose attribution is tested.
-        n_card: number of these users with a card: LDS, infidelity, agreement, edits.
+        n_card: number of these users with a faithfulness card: LDS, infidelity, agreement and
+            edits.
         n_tables: number of these users with values of all subsets of their latest 8 items.
         n_random: number of these users in the test with random weights.
     """
@@ -73,9 +74,9 @@ class AttributionProbe:
             raise InvalidArgument(f"{PREFIX} needs n_users >= 1, n_spans >= 3 and n_orders >= 1.")
         if self.explainer not in ESTIMATORS or min(self.n_card, self.n_tables, self.n_random) < 0:
             raise InvalidArgument(
-                f"{PREFIX} got explainer={self.explainer!r} and counts {self.n_card}, "
-                f"{self.n_tables}, {self.n_random}. Use one of {', '.join(ESTIMATORS)} and counts "
-                "of at least 0."
+                f"{PREFIX} got explainer={self.explainer!r}, n_card={self.n_card}, "
+                f"n_tables={self.n_tables}, n_random={self.n_random}. Give an explainer out of "
+                f"{', '.join(ESTIMATORS)}, and n_card, n_tables and n_random of at least 0."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -86,7 +87,9 @@ class AttributionProbe:
         games = self._games(target, [user for user in sampled if len(user.history) >= 3])
         carded = [user.id for user in sampled if user.id in games][: self.n_card]
         found = self._explained(target, games, carded, seed=context.seed)
-        nothing = Missing("no recommended item of the catalog, or fewer than 3 history items")
+        nothing = Missing(
+            "no user has a recommended item of the catalog and at least 3 history items"
+        )
         scored = [Scored(user.id, found.get(user.id, nothing)) for user in sampled]
         parameters: dict[str, JsonValue] = {
             "n_spans": self.n_spans, "n_orders": self.n_orders, "method": self.explainer,
@@ -107,7 +110,7 @@ class AttributionProbe:
             yield from random_weights_findings(target, context, some, parameters)
 
     def _games(self, target: Target, users: Sequence[User]) -> dict[str, Game]:
-        """The game of every user whose top item is in the catalog."""
+        """Create the game of every user whose top item is in the catalog."""
         requests = [
             Request(user_id=user.id, history=user.history[-self.n_spans :], k=1) for user in users
         ]
@@ -122,7 +125,7 @@ class AttributionProbe:
     def _explained(
         self, target: Target, games: Mapping[str, Game], carded: Sequence[str], *, seed: int
     ) -> dict[str, Explanation | Missing]:
-        """Explanations by user; only those of `carded` users have all masks of a card."""
+        """Explain by user; only for `carded` users are all masks of a card measured."""
         whole = Settings(estimator=self.explainer, n_orders=self.n_orders)
         order_only = replace(whole, n_evaluation=0, edits=False)
         rest = [user for user in games if user not in carded]
@@ -141,7 +144,9 @@ class AttributionProbe:
         parameters: Parameters,
         by_token: Parameters,
     ) -> Iterator[Finding]:
-        """Drops in attributed order minus drops in random order, and the effect of the top item."""
+        """Yield drops in attributed order minus drops in random order, and the effect of the top
+        span.
+        """
 
         def gain(kind: AopcKind) -> Callable[[Explanation], float | Missing]:
             return lambda one: above_random(
@@ -167,9 +172,9 @@ def _top(target: Target, item_id: str | None) -> Item | None:
 
 
 def _top_effect(one: Explanation) -> float | Missing:
-    """What removing the span with the largest attribution costs, nats."""
+    """Return the drop after removing the span with the largest attribution, nats."""
     if one.loo is None:
-        return Missing("a request without one item was not answered")
+        return Missing("the request without this item got no response")
     return float(one.loo[ranking(one.attribution.values)[0]])
 
 

@@ -1,6 +1,6 @@
-"""Findings over the users' faithfulness cards, each with an interval over users.
+"""Findings on the users' faithfulness cards, each with an interval over users.
 
-A user whose row of the card is missing is counted as missing, with the most frequent reason.
+Users without a value in a row of the card count as missing; a note states the most frequent reason.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _CORRELATION = (-1.0, 1.0)
 
 
 class Scored(NamedTuple):
-    """A sampled user and the explanation of the user's top item, or why there is none."""
+    """A sampled user, and the explanation of the user's top item or the reason why there is
+    none.
+    """
 
     user_id: str
     result: Explanation | Missing
@@ -73,7 +75,7 @@ def mean_finding(
     with_units: bool = False,
     notes: Sequence[str] = (),
 ) -> Finding:
-    """Mean of one row over users, with a bootstrap over users."""
+    """Average one row of the card over users, with a bootstrap over users."""
     values, units, reasons = [], [], Counter[str]()
     for user_id, result in scored:
         value = result if isinstance(result, Missing) else row(result)
@@ -103,13 +105,13 @@ def mean_finding(
 def card_findings(
     context: Context, scored: Sequence[Scored], parameters: Parameters
 ) -> list[Finding]:
-    """LDS, infidelity, sensitivity and agreement of the users with a card."""
+    """Create findings on LDS, infidelity, sensitivity and agreement of the users with a card."""
     noise = [
         one.card.noise
         for _, one in scored
         if not isinstance(one, Missing) and not isinstance(one.card.noise, Missing)
     ]
-    floor = [f"under another mask seed: {np.mean(noise):.2f}"] if noise else []
+    floor = [f"mean under another mask seed: {np.mean(noise):.2f}"] if noise else []
     return [
         mean_finding(
             context, metric, scored, row, parameters, limits=limits,
@@ -122,7 +124,7 @@ def card_findings(
 def blindness_finding(
     context: Context, scored: Sequence[Scored], parameters: Parameters
 ) -> Finding:
-    """Share of users for whom leave-one-out overlooks redundant causes, with evidence."""
+    """Estimate the share of users for whom leave-one-out misses redundant causes, with evidence."""
     cards = [(user, one) for user, one in scored if not isinstance(one, Missing)]
     judged = [(user, one, one.card.loo) for user, one in cards]
     known = [(user, one, row) for user, one, row in judged if not isinstance(row, Missing)]
@@ -137,8 +139,9 @@ def blindness_finding(
             shown.append(
                 Evidence(
                     requests=(one.game.rows[whole].requests[0], one.game.rows[gone].requests[0]),
-                    what=f"{titles} replace each other: removing both costs {row.redundancy:.2f} "
-                    "nats more than removing each; do not use leave-one-out",
+                    what=f"{titles} can replace each other: removing both lowers the value by "
+                    f"{row.redundancy:.2f} nats more than removing each alone, so "
+                    "leave-one-out misses their effect",
                 )
             )
     n_missing = len(scored) - len(known)
@@ -156,9 +159,9 @@ def ceiling_finding(
     explainer: Estimator,
     parameters: Parameters,
 ) -> Finding:
-    """LDS of exact Banzhaf values over all subsets of the latest spans, at most 8.
+    """Estimate the LDS of exact Banzhaf values over all subsets of the latest spans, at most 8.
 
-    The explainer is fitted on the same tables, and a note gives its LDS.
+    The explainer is fitted to the same values, and a note states its LDS.
     """
     tables = [Game(game.request, game.spans[-MOST_TABLE_SPANS:], game.candidates) for game in games]
     measure(target, [(game, every_mask(game.n)) for game in tables])
@@ -180,7 +183,7 @@ def ceiling_finding(
     measured = bootstrap_mean(
         ceilings, rng=context.rng(metric), unit=unit, direction=direction, limits=_CORRELATION,
         n_missing=len(games) - len(ceilings),
-        reason="no user has values of all subsets that are not constant",
+        reason="no user has values of all subsets, or the values are constant",
     )  # fmt: skip
-    notes = [f"LDS of {explainer} over the same subsets: {np.mean(own):.2f}"] if own else []
+    notes = [f"mean LDS of {explainer} over the same subsets: {np.mean(own):.2f}"] if own else []
     return finding(context, metric, measured, parameters=parameters, notes=notes)

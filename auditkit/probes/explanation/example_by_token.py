@@ -17,8 +17,11 @@ _DIGITS = 6  # after the decimal point, of nats
 
 
 def example_by_token(recommender: object, scored: Sequence[Scored]) -> dict[str, JsonValue]:
-    """The parameter `by_token` of a finding: user, item, tokens, spans (largest effect first) and
-    effects, [spans][tokens] in nats, of the first user with effects by token; empty if none has.
+    """Create the parameter `by_token` of a finding, for the first user with effects by token.
+
+    Returns:
+        User, item, tokens, spans (largest effect first), and effects [spans][tokens] in nats; empty
+        if no user has effects by token.
     """
     for user, one in scored:
         if isinstance(one, Missing):

@@ -22,17 +22,21 @@ __all__ = ["Decoded", "Setting", "States", "layer_findings"]
 ACCURACY, SELECTIVITY = "explain.layers.balanced_accuracy", "explain.layers.selectivity"
 Setting = Literal["stated", "inferred"]
 States = Mapping[int, NDArray[np.float64]]
-NOT_USED = "decodable is not used: explain.attributes measures the effect of an attribute"
+NOT_USED = (
+    "a decodable attribute need not be used: explain.attributes measures the effect of an attribute"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Users whose value of one attribute is known, and what is decoded.
+    """Users whose value of one attribute is known, with their hidden states.
 
     Attributes:
         setting: whether the requests state the attributes.
-        states: by layer, [users, width]. labels: the values, [users]. n_missing: other users.
-        notes: on the values and users that were left out.
+        states: hidden states by layer, [users, width] each.
+        labels: values of the attribute, [users].
+        n_missing: number of other users.
+        notes: notes on values and users that were left out.
     """
 
     attribute: str
@@ -52,8 +56,9 @@ def layer_findings(
     draws: int,
     min_class: int,
 ) -> Iterator[Finding]:
-    """Balanced accuracy and selectivity of every layer; one undefined finding of each without two
-    values of enough users.
+    """Yield balanced accuracy and selectivity of every layer.
+
+    If fewer than two values have enough users, one undefined finding of each metric is yielded.
     """
     found = None
     if decoded.states:

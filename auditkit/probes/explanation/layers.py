@@ -1,9 +1,9 @@
 """Probing of hidden states: which user attributes can be decoded from a model's layers?
 
-Two settings are kept apart: requests that state the attributes, and requests that only have the
-history. Shuffled labels are the control. That an attribute can be decoded does not mean that the
-model uses it: `explain.attributes` measures its effect. Source: Hewitt & Liang 2019; see
-docs/explain/explanations.md.
+Two settings are reported separately: requests that state the attributes, and requests with the
+history only. Shuffled labels are the control. An attribute that can be decoded is not necessarily
+used by the model; `explain.attributes` measures the effect of attributes. Source: Hewitt & Liang
+2019; see docs/explain/explanations.md.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ class LayerProbingProbe:
 
     Attributes:
         attributes: user attributes of the data set; empty for all with at least two values.
-        n_users: largest number of users; more are sampled with the seed of the run.
-        n_layers: number of layers, evenly spaced, the last included.
+        n_users: largest number of users, sampled with the seed of the run.
+        n_layers: number of evenly spaced layers, including the last.
         min_class: minimum number of users of a value; values with fewer users are omitted.
-        shuffles: shuffled labelings of the control. permutations: of the p-value over all layers.
-        draws: resamples of users.
+        shuffles: number of shuffled labelings for the control.
+        permutations: number of permutations for the p-value over all layers.
+        draws: number of resamples of users.
     """
 
     attributes: tuple[str, ...] = ()
@@ -66,7 +67,9 @@ class LayerProbingProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Send every prompt once, for one token, and decode from the states of answered prompts."""
+        """Generate one token for every prompt, and decode attributes from the states of these
+        prompts.
+        """
         recommender = _model_of(target)
         names = [g.name for g in choose_groupings(context.users, self.attributes, ())]
         if not names:
@@ -101,7 +104,7 @@ class LayerProbingProbe:
         notes = list(context.sampled(self.n_users))
         if small:
             stated = ", ".join(f"{value} ({sizes[value]})" for value in small)
-            notes.append(f"values below {self.min_class} users, omitted: {stated}")
+            notes.append(f"values with fewer than {self.min_class} users are omitted: {stated}")
         yield from layer_findings(
             context,
             Decoded(
@@ -123,7 +126,7 @@ def _model_of(target: Target) -> LanguageModel:
     from auditkit.recommenders.adapters.language_model import LanguageModel
 
     if not isinstance(target.recommender, LanguageModel):
-        raise NotAssessable("needs the layers of a language model in this process")
+        raise NotAssessable("this probe needs the hidden layers of a local language model")
     return target.recommender
 
 
@@ -135,7 +138,7 @@ def _request(user: User, names: Sequence[str], setting: Setting) -> Request:
 
 
 def _differ(target: Target, stated: Sequence[Request], users: Sequence[User]) -> bool:
-    """Whether the prompts of any user say what the request states."""
+    """Whether stating attributes in a request changes the prompt of any user."""
     return any(
         one.prompt != target.render(neutral_request(user, k=_K))
         for one, user in zip(stated, users, strict=True)

@@ -1,9 +1,10 @@
-"""Findings on random weights: do explanations depend on the weights of the model?
+"""Findings on whether explanations depend on the weights of the model.
 
-The mean correlation has a bootstrap over users. Its excess over the quantile of random rankings has
-the range of the draws of weights instead, because the test compares the mean of every draw with
-that quantile: a limit of 0 passes if no draw is above it and fails if all are. Source: model
-parameter randomization of Adebayo et al. 2018.
+The mean correlation has a bootstrap interval over users. The excess over the quantile of random
+rankings has, instead of an interval, the range over draws of the weights, because the test compares
+the mean of every draw with this quantile: a limit of 0 passes if the excess of no draw is above 0,
+and fails if the excesses of all draws are. Source: model parameter randomization of Adebayo et al.
+2018.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ CORRELATION, EXCESS = "explain.randomization", "explain.randomization_excess"
 def random_weights_findings(
     target: Target, context: Context, scored: Sequence[Scored], parameters: Parameters
 ) -> list[Finding]:
-    """Explain the users again with random weights, and report both findings of the test."""
+    """Explain the users' items again with random weights, and create both findings of the test."""
     able = [one for _, one in scored if not isinstance(one, Missing)]
     cases = [(one.game, one.plan, one.attribution.values) for one in able]
     tested = randomization_test(target.recommender, cases, rng=context.rng(CORRELATION))
@@ -36,10 +37,11 @@ def random_weights_findings(
 def findings_of_test(
     context: Context, tested: RandomizationTest | Missing, n_users: int, parameters: Parameters
 ) -> list[Finding]:
-    """Mean correlation, and its excess over the 95 % quantile of random rankings.
+    """Create findings on the mean correlation, and on its excess over random rankings.
 
     Args:
-        tested: the test, or why there is none. n_users: number of users in the test.
+        tested: the test, or the reason why there is none.
+        n_users: number of users in the test.
     """
     if isinstance(tested, Missing):
         return [
@@ -73,9 +75,9 @@ def _correlation(
     return finding(
         context, CORRELATION, measured, parameters=parameters, baseline=null,
         notes=[
-            f"test of weights: {tested.verdict}; means of {len(tested.correlations)} draws of the "
-            f"weights: {by_draw}; 95 % quantile of random rankings: {tested.quantile:.2f} for one "
-            f"user, {tested.chance:.2f} for the mean"
+            f"test with random weights: {tested.verdict}; mean correlations of "
+            f"{len(tested.correlations)} draws of the weights: {by_draw}; 95 % quantile of random "
+            f"rankings: {tested.quantile:.2f} for one user, {tested.chance:.2f} for the mean"
         ],
     )  # fmt: skip
 

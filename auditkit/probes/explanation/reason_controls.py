@@ -1,4 +1,4 @@
-"""Deletion of stated items, and of as many unstated ones as a control."""
+"""Deletion of stated items, and of equally many unstated items as a control."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ _LENGTH = 0.25  # largest relative difference in characters
 
 @dataclass(frozen=True)
 class Measured:
-    """What deletion shows about one statement.
+    """Effects of deletions for one statement.
 
     Attributes:
-        attribution: drop without each history item, [n], in the unit of `Outcome.strength`.
-        order: positions, the largest drop first; ties to the lower position.
-        deletion: None without a control set.
-        flips: whether the top item changes without the stated items, minus the share of control
-            sets for which it does; None without a control, or if the item is not on top at first.
+        attribution: drop after deleting each history item, [n], in the unit of `Outcome.strength`.
+        order: positions by decreasing drop; of equal drops, the lower position is first.
+        deletion: effects of deleting the stated items and the control sets; None without a control
+            set.
+        flips: 1 if the top item changes after deleting the stated items, else 0, minus the share of
+            control sets for which it changes; None without a control set, or if the explained item
+            is not the top item at first.
     """
 
     statement: Statement
@@ -46,7 +48,7 @@ def measure_deletions(
     together, and of every control set.
 
     Returns:
-        One per statement; None if one of its measurements failed.
+        Effects for each statement; None if one of the measurements failed.
     """
     controls = [_controls(one, rng) for one, rng in zip(statements, rngs, strict=True)]
     plans = []
@@ -83,8 +85,10 @@ def _measured(one: Statement, sets: Sequence[tuple[int, ...]]) -> Measured:
 
 
 def _controls(one: Statement, rng: np.random.Generator) -> list[tuple[int, ...]]:
-    """Sets of as many unstated items of similar length of text, else the three nearest: all of up
-    to 20, otherwise 20 at random.
+    """Choose control sets of equally many unstated items whose texts have a similar length.
+
+    Without such sets, the three nearest in length are used. Up to 20 sets are all used, otherwise a
+    random 20.
     """
     stated = set(one.reason.positions)
     others = [i for i in range(one.explained.n) if i not in stated]

@@ -1,4 +1,4 @@
-"""Ask for recommendations with reasons, and link the reasons to the user's history."""
+"""Request recommendations with reasons, and link the reasons to the user's history."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def ask_for_reasons(
     """Generate a list with reasons for every user.
 
     Returns:
-        One statement per readable list, and the number of users without one, by reason. A statement
-        may name nothing.
+        One statement per readable list, which may name no item, and the number of users without a
+        statement, by reason.
     """
     wording = target.pack.filled(str(_prompt()["instruction"]))
     requests = [
@@ -79,10 +79,10 @@ def ask_for_reasons(
 
 
 def ask_again(target: Target, statements: Sequence[Statement]) -> list[bool | None]:
-    """Ask for reasons once more without the stated items: does the reason name one of them?
+    """Request reasons again without the stated items, and check whether a reason names one of them.
 
     Returns:
-        One answer per statement; None if the list could not be read.
+        Whether the new reason names a removed item, for each statement; None if unreadable.
     """
     requests = [
         masked(
@@ -109,11 +109,11 @@ def ask_again(target: Target, statements: Sequence[Statement]) -> list[bool | No
 
 
 def reasons_for(target: Target, requests: Sequence[Request]) -> dict[str, str]:
-    """What lists with reasons say, by user; unreadable responses are left out.
+    """Request lists with reasons; return the texts by user, without unreadable responses.
 
     Args:
-        requests: they are worded by the task `reasons` of the recommender's prompts, which leaves
-            open what a reason names.
+        requests: requests, which are rendered with the task `reasons` of the recommender's prompts;
+            this template does not prescribe what a reason names.
     """
     wording = target.prompts.tasks["reasons"].ask[0]
     worded = [replace(request, instruction=wording) for request in requests]
@@ -128,7 +128,7 @@ def _generated(target: Target, requests: Sequence[Request]) -> list[Response]:
 
 
 def _listed(target: Target, request: Request, response: Response) -> dict[str, Item]:
-    """Listed items outside the history by their text, best first."""
+    """Return the listed items that are not in the history, by their text, best first."""
     if response.status != "ok":
         return {}
     texts = [item.raw for item in read_list(response.text or "", k=request.k).items]

@@ -1,8 +1,8 @@
-"""Removal sets: how much of the history must go before something else is recommended?
+"""Removal sets: how many history items must be removed before the recommendation changes?
 
 For each user, the smallest set of history items is searched whose removal changes the top item. An
-item that stays first whatever is removed, even the whole history, is recommended regardless of
-history. See docs/explain/explanations.md.
+item that stays first even after the whole history is removed is recommended regardless of history.
+See docs/explain/explanations.md.
 """
 
 from __future__ import annotations
@@ -34,17 +34,16 @@ _N_SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class RemovalProbe:
-    """Size of the smallest removal of history items that changes the top item, and the share of
-    users for whom no removal does.
+    """Smallest removal that changes the top item, and share of users for whom no removal does.
 
     Attributes:
         n_users: number of users.
         n_items: number of latest history items in the request, 1..20.
         k: length of the list; by scores, its items are the candidates.
-        cap: largest number of removals tried by size for one user; of 10 items there are 55 of one
-            or two and 175 of up to three.
-        by: what decides the top item: `scores`, `lists`, or `auto`, which takes scores if the
-            recommender has them.
+        cap: largest number of removals in the search by size for one user; 10 items have 55
+            removals of at most two items and 175 of at most three.
+        by: what determines the top item: `scores`, `lists`, or `auto`, which means scores if the
+            recommender returns them.
     """
 
     n_users: int = 40
@@ -58,7 +57,8 @@ class RemovalProbe:
         if min(self.n_users, self.cap, self.n_items) < 1 or self.n_items > 20 or self.k < 2:
             raise InvalidArgument(
                 f"explain.removal got n_users={self.n_users}, n_items={self.n_items}, k={self.k}, "
-                f"cap={self.cap}. Give at least 1 user and removal, 1 to 20 items and k >= 2."
+                f"cap={self.cap}. Give n_users and cap of at least 1, n_items from 1 to 20, and k "
+                "of at least 2."
             )
         if self.by not in ("auto", "scores", "lists"):
             raise InvalidArgument(
@@ -66,14 +66,14 @@ class RemovalProbe:
             )
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound on the number of requests of a run, for `n_users` users in the data."""
+        """Return an upper bound on the number of requests for `n_users` users in the data."""
         return min(self.n_users, n_users) * (1 + most_masks(self.n_items, self.cap))
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Request the lists of users, then those of their histories with items removed."""
+        """Request the users' lists, then lists or scores for histories with items removed."""
         if self.by == "scores" and not isinstance(target.recommender, Scores):
             raise NotAssessable(
-                "the recommender returns no scores of given items; set by: lists in the recipe"
+                "the recommender returns no scores of given items; set `by: lists` in the recipe"
             )
         if not target.reads_history:
             raise NotAssessable(STORED)
@@ -109,7 +109,9 @@ class RemovalProbe:
         parameters: dict[str, JsonValue],
         notes: Sequence[str],
     ) -> Finding:
-        """Median size among the users with a removal set; the others are counted in a note."""
+        """Estimate the median size among users with a removal set; a note counts the other
+        users.
+        """
         changed = [one for one in kept if one.sets]
         sizes = np.array([len(one.sets[0]) for one in changed], dtype=np.float64)
         unit, direction = unit_of(SIZE)
@@ -177,15 +179,17 @@ def _by_size(changed: Sequence[Removal]) -> list[Removal]:
 
 
 def _flip(target: Target, one: Removal) -> Evidence:
-    """One row of the flip table: the removed items, the new top item, and the fall of the old."""
+    """Describe one removal: the removed items, the new top item, and the new place of the old
+    one.
+    """
     explained, removal = one.explained, one.sets[0]
     outcome = explained.outcomes[explained.without(removal)]
     gone = ", ".join(explained.request.history[i].title for i in removal)
     fall = f"falls to place {outcome.place}" if outcome.place else "is no longer listed"
     first = f"{_title(target, outcome.top)} comes first" if outcome.top else "nothing is listed"
     certainty = {
-        "proven": f"smallest removal, proven; {len(one.sets)} of this size",
-        "greedy": f"found greedily; at least {one.at_least} items are needed",
+        "proven": f"proven to be the smallest; removals of this size: {len(one.sets)}",
+        "greedy": f"found greedily; any removal needs at least {one.at_least} items",
     }[one.status]
     return Evidence(
         requests=(
@@ -198,13 +202,15 @@ def _flip(target: Target, one: Removal) -> Evidence:
 
 
 def _unmoved(context: Context, one: Explained, popularity: NDArray[np.int64]) -> Evidence:
-    """An item that no removal moves, and its place by popularity, which may explain it."""
+    """Describe an item that no removal changes, with its popularity rank, which may explain
+    this.
+    """
     row = context.dataset.catalog.index.get(one.item.id)
     rank = "" if row is None else f"; it is number {_rank(popularity, row):,} by popularity"
     return Evidence(
         requests=(one.outcomes[one.everything].request_id, one.outcomes[0].request_id),
         what=f"{one.item.title} is recommended first with the whole history of {one.n} items and "
-        f"without any of it{rank}",
+        f"also without any history{rank}",
     )
 
 

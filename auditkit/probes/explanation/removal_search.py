@@ -1,9 +1,10 @@
 """Search for the smallest removal of history items that changes the top item.
 
-All removals of one, two and three items are tried while their number stays within a limit, so that
-the smallest size is proven. If none of them changes the top item, items are removed one after the
-other, those with the largest leave-one-out effect first. Source: PRINCE (Ghazimatin et al. 2020)
-and ACCENT (Tran et al. 2021) search greedily; the search by size is ours and proves minimality.
+All removals of one, two, three and more items are tried as long as their number is within a limit,
+so that the smallest size is proven. If none of them changes the top item, items are removed
+cumulatively, in decreasing order of their leave-one-out effects. Source: PRINCE (Ghazimatin et al.
+2020) and ACCENT (Tran et al. 2021) search greedily; the search by size is ours and proves
+minimality.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ Status = Literal["proven", "greedy", "none_proven", "none_found", "not_top", "fa
 
 @dataclass(frozen=True)
 class Removal:
-    """The smallest known removal of one user.
+    """The smallest known removals for one user.
 
     Attributes:
-        sets: positions in the history, oldest first; all known sets of the smallest size, or none.
-        status: `proven` no smaller set exists; `greedy` a smaller set may exist; `none_proven` no
-            subset changes the top item; `none_found` the search found none; `not_top` the first
-            item of the list is not the one with the highest score; `failed` a request failed.
-        at_least: smallest possible size, by the search; the size of the sets if proven.
+        sets: all known sets of the smallest size, as history positions, oldest first; may be empty.
+        status: `proven`: no smaller set exists; `greedy`: a smaller set may exist; `none_proven`:
+            no removal changes the top item; `none_found`: the search found no removal; `not_top`:
+            the first item of the list does not have the highest score; `failed`: a request failed.
+        at_least: lower bound of the size, proven by the search; the size of the sets if `proven`.
     """
 
     explained: Explained
@@ -43,8 +44,10 @@ class Removal:
 
     @property
     def regardless(self) -> bool | None:
-        """Whether no known removal changes the top item, not even that of everything; None if
-        unknown.
+        """Whether the top item stays first after every measured removal, including the whole
+        history.
+
+        None if unknown.
         """
         if self.status in ("not_top", "failed"):
             return None
@@ -55,8 +58,8 @@ def search_removals(target: Target, users: Sequence[Explained], *, cap: int) -> 
     """Search for all users, one size at a time, in one call of the target per size.
 
     Args:
-        cap: largest number of removals tried by size for one user; the greedy search adds at most
-            one per item.
+        cap: largest number of removals in the search by size for one user; the greedy search adds
+            at most one removal per item.
     """
     measure_tops(target, [(one, [one.everything, 0]) for one in users])
     for size in range(1, max((_searched_sizes(one.n, cap) for one in users), default=0) + 1):
@@ -69,14 +72,15 @@ def search_removals(target: Target, users: Sequence[Explained], *, cap: int) -> 
 
 
 def most_masks(n: int, cap: int) -> int:
-    """Upper bound on the number of masks that the search measures for a history of n items."""
+    """Return an upper bound on the number of masks that the search measures for n history items."""
     tried = sum(math.comb(n, size) for size in range(1, _searched_sizes(n, cap) + 1))
     return int(min(1 << n, tried + n + n + 2))
 
 
 def removal_order(one: Explained) -> list[int]:
-    """History positions, sorted by the drop of the explained item's strength when the position is
-    removed, largest first.
+    """Sort history positions by the drop of the explained item's strength without them.
+
+    The largest drop is first.
 
     Ties are sorted by position; positions without a measurement come last.
     """
@@ -87,7 +91,9 @@ def removal_order(one: Explained) -> list[int]:
 
 
 def _searched_sizes(n: int, cap: int) -> int:
-    """Largest size up to which all removals are tried: every size if all subsets fit."""
+    """Return the largest size up to which all removals are tried; n if all subsets are within
+    `cap`.
+    """
     if (1 << n) - 1 <= cap:
         return n
     total, size = 0, 0
@@ -115,7 +121,9 @@ def _known(one: Explained) -> dict[int, str]:
 
 
 def _settled(one: Explained) -> bool:
-    """Whether nothing is left to search: a proven removal, or a recommendation without a start."""
+    """Whether the search is complete: a removal is proven, or the whole request was not
+    measured.
+    """
     if _unusable(one) is not None:
         return True
     return minimal_removal_sets(_known(one), n=one.n).proven

@@ -1,8 +1,8 @@
-"""Say-do gap: do the reasons that a recommender states drive its recommendation?
+"""Say-do gap: do the stated reasons determine the recommendation?
 
 Every user's list is requested with reasons that name items of the history ("because you watched
-X"). The named items are linked to the history, and compared with what deleting them does to the
-recommendation. See docs/explain/explanations.md.
+X"). The named items are linked to the history, and the effect of deleting them on the
+recommendation is measured. See docs/explain/explanations.md.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ __all__ = ["SayDoProbe", "require_sentences"]
 
 @dataclass(frozen=True, kw_only=True)
 class SayDoProbe:
-    """Hits, deletion effects and flips of stated reasons, and reasons that cannot be true.
+    """Hits, deletion effects and flips of stated reasons, and reasons that name absent items.
 
     Attributes:
         n_users: number of users, one statement each.
         n_items: number of latest history items in the request, 2..20.
         k: length of the list; its items are the candidates.
-        by: what decides the top item: `scores`, `lists`, or `auto`, which takes scores if the
-            recommender has them.
-        draws: random sign flips of the test of all statements together.
+        by: what determines the top item: `scores`, `lists`, or `auto`, which means scores if the
+            recommender returns them.
+        draws: number of random sign flips in the test of all statements together.
     """
 
     n_users: int = 50
@@ -51,7 +51,8 @@ class SayDoProbe:
         if min(self.n_users, self.draws) < 1 or not 2 <= self.n_items <= 20 or self.k < 2:
             raise InvalidArgument(
                 f"explain.saydo got n_users={self.n_users}, n_items={self.n_items}, k={self.k}, "
-                f"draws={self.draws}. Give at least 1 user and draw, 2 to 20 items and k >= 2."
+                f"draws={self.draws}. Give n_users and draws of at least 1, n_items from 2 to 20, "
+                "and k of at least 2."
             )
         if self.by not in ("auto", "scores", "lists"):
             raise InvalidArgument(
@@ -59,15 +60,17 @@ class SayDoProbe:
             )
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound on the number of requests of a run, for `n_users` users in the data."""
+        """Return an upper bound on the number of requests for `n_users` users in the data."""
         return min(self.n_users, n_users) * (self.n_items + 24)
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask for reasons, delete what they name and as many other items, and ask again."""
+        """Request reasons, delete the named items or equally many others, and request reasons
+        again.
+        """
         require_sentences(target)
         if self.by == "scores" and not isinstance(target.recommender, Scores):
             raise NotAssessable(
-                "the recommender returns no scores of given items; set by: lists in the recipe"
+                "the recommender returns no scores of given items; set `by: lists` in the recipe"
             )
         users = context.sample_users(self.n_users)
         statements, missing = ask_for_reasons(
@@ -101,12 +104,13 @@ class SayDoProbe:
 
 
 def require_sentences(target: Target) -> None:
-    """Raise NotAssessable if the recommender cannot be asked for reasons in sentences."""
+    """Raise NotAssessable if the recommender cannot state reasons in sentences."""
     if not target.reads_history:
         raise NotAssessable(STORED)
     if not target.reads_prompt or target.prompts.history == "item_tokens":
         raise NotAssessable(
-            "the recommender does not answer prompts in sentences; audit one that does"
+            "the recommender does not answer prompts in sentences; audit a recommender that "
+            "answers in sentences"
         )
     if "reasons" not in target.prompts.tasks:
         raise NotAssessable(

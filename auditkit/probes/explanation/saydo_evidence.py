@@ -1,4 +1,4 @@
-"""Evidence of the say-do probe: sentences that compare a stated reason with what deletion shows."""
+"""Evidence of the say-do probe: sentences that compare stated reasons with effects of deletion."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _N_SHOWN = 5
 
 
 def repeated_reason(one: Statement) -> Evidence:
-    """A reason that names a deleted item."""
+    """Describe a reason that names a deleted item."""
     return Evidence(
         requests=(one.request_id,),
-        what=f"{one.explained.item.title} was recommended because of {_stated(one)}; asked again "
-        "without it in the history, the reason still names it",
+        what=f"{one.explained.item.title} was recommended because of {_stated(one)}; after the "
+        "stated items were deleted from the history, the new reason still names one of them",
     )
 
 
 def foreign_reason(one: Statement) -> Evidence:
-    """A reason that names an item which is not in the history."""
+    """Describe a reason that names an item which is not in the history."""
     names = ", ".join(one.reason.elsewhere)
     return Evidence(
         requests=(one.request_id,),
@@ -39,9 +39,7 @@ def weakest_statements(
     deletions: Mapping[str, Deletion],
     adjusted_p: Mapping[str, float],
 ) -> list[Evidence]:
-    """Statements without a positive deletion effect, the smallest first: what was said, and what
-    deletion does.
-    """
+    """Describe statements without a positive deletion effect, the smallest effect first."""
     weakest = sorted(
         (user for user in deletions if deletions[user].effect <= 0),
         key=lambda user: deletions[user].effect,
@@ -58,9 +56,9 @@ def weakest_statements(
         found.append(
             Evidence(
                 requests=(one.statement.request_id, after.request_id),
-                what=f"{explained.item.title} was recommended because of "
-                f"{_stated(one.statement)}, which ranks {rank} of {explained.n} by effect; "
-                f"deleting it has an effect of {deletions[user].effect:.2f} beyond that of other "
+                what=f"{explained.item.title} was recommended because of {_stated(one.statement)}, "
+                f"which ranks {rank} of {explained.n} by effect; deleting the stated items "
+                f"has an effect of {deletions[user].effect:.2f} beyond that of deleting other "
                 f"items ({p}), and {first}",
             )
         )
@@ -74,5 +72,5 @@ def _stated(one: Statement) -> str:
 
 
 def user_of(one: Statement) -> str:
-    """Id of the user to whom a statement was made."""
+    """Return the id of the user to whom a statement was made."""
     return one.explained.user.id

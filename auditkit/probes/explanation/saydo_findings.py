@@ -1,4 +1,4 @@
-"""Findings of the say-do probe: one row per statement, intervals over users."""
+"""Findings of the say-do probe over statements, with intervals over users."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Release:
         named: statements that name at least one item.
         resolved: statements that name at least one item of the user's history.
         measured: deletions for each resolved statement; None if a request failed.
-        repeated: for each resolved statement, whether the reason of a second response, without
-            the deleted items in the history, names one of them; None if unreadable.
+        repeated: for each resolved statement, whether the reason of a second response, to a history
+            without the stated items, names one of these items; None if unreadable.
         missing: number of users without a statement, by reason.
     """
 
@@ -62,7 +62,7 @@ class Release:
 
 
 class _Tested(NamedTuple):
-    """Deletion effects by user, their p-values, and those adjusted over all statements."""
+    """Deletion effects by user, with p-values and p-values adjusted over all statements."""
 
     deletions: dict[str, Deletion]
     p: dict[str, float | None]
@@ -72,7 +72,7 @@ class _Tested(NamedTuple):
 def saydo_findings(
     context: Context, release: Release, parameters: dict[str, JsonValue], draws: int
 ) -> Iterator[Finding]:
-    """Findings on hits, deletions, flips, confabulation and unresolved reasons."""
+    """Yield findings on hits, deletions, flips, confabulation and unresolved reasons."""
     kept = {user_of(m.statement): m for m in release.measured if m is not None}
     tested = _tested(kept)
     notes = [f"missing: {n} users, {why}" for why, n in sorted(release.missing.items())]
@@ -90,7 +90,7 @@ def saydo_findings(
 
 @dataclass(frozen=True)
 class _Shared:
-    """What all findings of a run have in common."""
+    """Context, parameters and users that all findings of a run share."""
 
     context: Context
     n_users: int
@@ -108,7 +108,7 @@ class _Shared:
         evidence: Sequence[Evidence] = (),
         n_cases: int | None = None,
     ) -> Finding:
-        """Mean over users; those without a value are missing."""
+        """Average a value over users; users without a value are missing."""
         full = f"{PREFIX}.{metric}"
         unit, direction = unit_of(full)
         known = {user: value for user, value in values.items() if value is not None}
@@ -141,13 +141,16 @@ class _Shared:
             units=[(user, float(value), 1.0) for user, value in known.items()],
             evidence=evidence,
             n_cases=n_cases,
-            notes=[*self.notes, *(["baseline: as many random items"] if chance else [])],
+            notes=[
+                *self.notes,
+                *(["baseline: hit rate of equally many random items"] if chance else []),
+            ],
         )
 
     def rate(
         self, metric: str, flags: Mapping[str, bool | None], evidence: Sequence[Evidence] = ()
     ) -> Finding:
-        """Share of statements with the property; those without a decision are missing."""
+        """Estimate the share of statements with a property; undecided statements are missing."""
         full = f"{PREFIX}.{metric}"
         unit, direction = unit_of(full)
         known = {user: flag for user, flag in flags.items() if flag is not None}
@@ -172,7 +175,11 @@ class _Shared:
 
 
 def _hits(shared: _Shared, measured: Mapping[str, Measured], k: int) -> Finding:
-    """Where no history item has a positive effect, none can be hit: such a user is missing."""
+    """Estimate the hit rate of stated items.
+
+    A user for whom no history item has a positive effect is missing, because there is nothing to
+    hit.
+    """
     kept = {user: one for user, one in measured.items() if max(one.attribution) > _NO_EFFECT}
     hits = {
         user: float(is_hit(one.order, one.statement.reason.positions, k=k))
@@ -200,7 +207,9 @@ def _effects(
     tested: _Tested,
     draws: int,
 ) -> Finding:
-    """Mean deletion effect in nats; by lists, the effect on the reciprocal rank is a parameter."""
+    """Estimate the mean deletion effect in nats; by lists, the effect on reciprocal rank is a
+    parameter.
+    """
     effects = {user: one.effect for user, one in tested.deletions.items()}
     parameters: dict[str, JsonValue] = {}
     if effects:
@@ -223,7 +232,8 @@ def _effects(
         undefined(
             unit,
             direction,
-            reason="the recommender returns no scores; see the effect on the reciprocal rank",
+            reason="the recommender returns no scores; see the parameter for the effect on the "
+            "reciprocal rank",
             n_missing=shared.n_users,
         ),
         parameters={**shared.parameters, **parameters},

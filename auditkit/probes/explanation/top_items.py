@@ -1,9 +1,10 @@
-"""The top item of a recommendation when parts of the request are removed.
+"""The top item of a recommendation if parts of the request are removed.
 
 By scores, the top item is the candidate with the highest log-probability; the candidates are the
-list for the whole history, and ties are won by the earlier one. By lists, it is the first item of
-the list that the recommender returns. Items of the whole history are never counted as the top item:
-that a recommender suggests what was just removed is expected.
+items of the list for the whole history, and of equal candidates the earlier one wins. By lists, it
+is the first item of the list that the recommender returns. Items of the whole history never count
+as the top item, because a recommender is expected to suggest an item that was just removed from the
+history.
 """
 
 from __future__ import annotations
@@ -32,15 +33,16 @@ By = Literal["auto", "scores", "lists"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was recommended under one mask.
+    """Recommendation under one mask.
 
     Attributes:
-        top: id of the top item, or a normalized title without one; empty if nothing is listed.
-        place: of the explained item, 1-based; None if it is not listed.
-        strength: of the explained item: by scores, its log-probability minus that of the strongest
-            rival, nats; by lists, its reciprocal rank.
-        ranking: ids in order, best first: of all candidates by scores, or of the list.
-        request_id: the recorded request.
+        top: id of the top item, or its normalized title if it has no id; empty if nothing is
+            listed.
+        place: rank of the explained item, from 1; None if it is not listed.
+        strength: strength of the explained item: by scores, its log-probability minus that of the
+            strongest rival, nats; by lists, its reciprocal rank.
+        ranking: ids, best first: of all candidates by scores, or of the items in the list.
+        request_id: id of the request.
     """
 
     top: str
@@ -52,14 +54,14 @@ class Outcome:
 
 @dataclass(eq=False)
 class Explained:
-    """One user's recommendation and what becomes of it when parts of the request are removed.
+    """One user's recommendation, and the outcomes if parts of the request are removed.
 
     Attributes:
-        request: the whole request. spans: its removable parts, n of them; of the history, oldest
-            first.
-        item: the explained item: the first of the list for the whole history.
-        candidates: items of that list, the explained item first.
-        outcomes: by mask; masks that could not be measured are in `failed`.
+        request: the whole request.
+        spans: the n removable spans of the request; history items are listed oldest first.
+        item: the explained item, the first of the list for the whole history.
+        candidates: items of this list, the explained item first.
+        outcomes: outcome by mask; masks that could not be measured are in `failed`.
     """
 
     user: User
@@ -82,12 +84,12 @@ class Explained:
         return (1 << self.n) - 1
 
     def without(self, removal: Sequence[int]) -> int:
-        """The mask that keeps all but some positions."""
+        """Return the mask that keeps all positions except those in `removal`."""
         return self.everything ^ sum(1 << i for i in removal)
 
 
 def source_of(target: Target, by: By) -> Literal["scores", "lists"]:
-    """Scores if the recommender has them, unless the recipe asks for lists."""
+    """Return `scores` if the recommender returns scores, unless `by` is `lists`."""
     if by == "auto":
         return "scores" if isinstance(target.recommender, Scores) else "lists"
     return by
@@ -104,11 +106,12 @@ def explained_users(
     """Request each user's list, and prepare to explain its first item.
 
     Args:
-        requests: one per user, with at most 20 history items.
-        kinds: what may be removed.
+        requests: one request per user, with at most 20 history items.
+        by: what determines the top item.
+        kinds: kinds of spans that may be removed.
 
     Returns:
-        One per user with a list, and the number of users without one, by reason.
+        A recommendation per user with a list, and the number of users without a list, by reason.
     """
     found, missing = [], dict[str, int]()
     for user, request, response in zip(users, requests, target.recommend(requests), strict=True):
@@ -130,7 +133,7 @@ def explained_users(
 
 
 def measure_tops(target: Target, plans: Sequence[tuple[Explained, Sequence[int]]]) -> None:
-    """Find the top item under masks, all in one call; known masks are not measured again."""
+    """Measure the top item under masks in one call; masks that were measured are not repeated."""
     wanted = [
         (one, [m for m in dict.fromkeys(masks) if m not in one.outcomes and m not in one.failed])
         for one, masks in plans
@@ -162,7 +165,10 @@ def _unusable(request: Request, response: Response) -> str:
 
 
 def _candidates(target: Target, request: Request, response: Response) -> tuple[Item, ...]:
-    """Listed items outside the history, best first; one without a catalog id keeps its text."""
+    """Return the listed items that are not in the history, best first.
+
+    An item without a catalog id is identified by its text.
+    """
     seen, found = {item.id for item in request.history}, dict[str, Item]()
     for key, listed in zip(item_ids(response), response.items, strict=True):
         if key not in seen:
@@ -180,7 +186,7 @@ def _of_list(one: Explained, response: Response) -> Outcome:
 
 
 def _of_scores(one: Explained, mask: int) -> Outcome | None:
-    """None if a score is missing."""
+    """Determine the outcome from scores; None if a score is missing."""
     row = one.game.rows[mask] if one.game is not None else None
     if row is None or row.reason is not None:
         return None

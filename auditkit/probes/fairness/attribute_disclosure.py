@@ -28,7 +28,7 @@ NEVER_ASKED = "not requested: this recommender never reads the prompt text"
 
 
 class Disclosure(NamedTuple):
-    """The response to a user's neutral request with one attribute of the user stated.
+    """The response to a user's request in which one attribute of the user is stated.
 
     Attributes:
         group: group of the user, such as `gender=female`.
@@ -48,10 +48,11 @@ def ask_with_attributes(
     *,
     n_users: int,
 ) -> list[Disclosure]:
-    """Send the requests of a sample of users with each of their attributes stated, one at a time.
+    """Send the requests of a sample of users, each with one of the user's attributes stated.
 
     Args:
-        requests: the neutral request of every user, to which only the attribute is added.
+        requests: the neutral request of every user, which differs from the sent request only in the
+            stated attribute.
 
     Returns:
         One response per user and attribute; empty if the recommender never reads the prompt text.
@@ -81,7 +82,7 @@ def disclosure_findings(
     min_group: int,
     design: Mapping[str, JsonValue],
 ) -> Iterator[Finding]:
-    """Findings on NDCG@10 with the attribute stated minus NDCG@10 without, one per group.
+    """Yield findings on NDCG@10 with the attribute stated minus NDCG@10 without it, one per group.
 
     Args:
         plain: responses to the neutral requests, by user id.
@@ -96,10 +97,14 @@ def disclosure_findings(
         both = [one for one in own if _scored(one.answer) and _scored(plain[one.user.id])]
         sizes = Counter(one.group for one in both)
         small = [f"{group} ({n})" for group, n in sorted(sizes.items()) if n < min_group]
-        notes = [f"groups below {min_group} users, omitted: {', '.join(small)}"] if small else []
+        notes = (
+            [f"groups with fewer than {min_group} users are omitted: {', '.join(small)}"]
+            if small
+            else []
+        )
         large = sorted(group for group, n in sizes.items() if n >= min_group)
         if not large:
-            reason = f"no group has {min_group} users" if disclosures else NEVER_ASKED
+            reason = f"no group has at least {min_group} users" if disclosures else NEVER_ASKED
             measured = undefined(unit, direction, reason=reason, n_missing=len(own))
             yield finding(context, METRIC, measured, group=name, parameters=parameters, notes=notes)
         for group in large:

@@ -1,9 +1,9 @@
-"""Attribute leakage: can a user's attribute be inferred from the lists for requests without it?
+"""Attribute leakage: can an attribute be inferred from lists for requests that do not state it?
 
 Attackers are trained on the lists, and on the embedding of the neutral request if the recommender
 provides embeddings, and are evaluated on other users. The history alone already reveals part of the
-attribute, so the baseline is the same attackers trained on the history: a list that reveals no more
-than the history adds no leakage. See docs/explain/fairness.md.
+attribute, so the same attackers are trained on the history as a baseline: a list that reveals no
+more than the history does not add leakage. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -48,11 +48,13 @@ _RARE = 0.02  # share of users; rarer items carry little information for attacke
 
 
 class _Known(NamedTuple):
-    """Users whose value of one attribute is known, and to which the attackers are applied.
+    """Users whose value of one attribute is known, to whom the attackers are applied.
 
     Attributes:
-        rows: indices of the users. values: one per row. n_missing: number of other users.
-        small: values with too few users, with their counts, as text.
+        rows: indices of the users.
+        values: value of the attribute for each row.
+        n_missing: number of other users.
+        small: values with too few users and their counts, as text.
     """
 
     rows: list[int]
@@ -63,14 +65,15 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeLeakageProbe:
-    """For each attribute and input, the AUC of the stronger of two attackers; the baseline is its
-    AUC on the histories.
+    """AUC with which the stronger of two attackers infers a user attribute from the list, or from
+    the embedding of the request, compared with the attack on the user's history.
 
     Attributes:
         attributes: user attributes of the data set; empty for all with at least two values.
-        n_users: largest number of users; more are sampled with the seed of the run. None for all.
+        n_users: largest number of users; from more users, a sample is taken with the seed of the
+            run. None for all users.
         min_class: minimum number of users of a value; values with fewer users are omitted.
-        draws: resamples of users.
+        draws: number of resamples of users.
     """
 
     attributes: tuple[str, ...] = ()
@@ -152,7 +155,9 @@ class AttributeLeakageProbe:
         notes = list(context.sampled(self.n_users))
         parameters: dict[str, JsonValue] = {}
         if known.small:
-            notes.append(f"values below {self.min_class} users, omitted: {known.small}")
+            notes.append(
+                f"values with fewer than {self.min_class} users are omitted: {known.small}"
+            )
         if attack is not None:
             parameters = {
                 **_auc_by_attacker(attack),
@@ -188,16 +193,16 @@ class AttributeLeakageProbe:
 
 
 def _auc_by_attacker(attack: Attack) -> dict[str, JsonValue]:
-    """The name of the stronger attacker, and the AUC of each attacker, as parameters of a
-    finding.
-    """
+    """Return the name of the stronger attacker and the AUC of each attacker, as parameters."""
     aucs = {f"auc_{name}": auc for name, auc in attack.by_attacker.items()}
     return {"attacker": attack.attacker, **aucs}
 
 
 def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Bounds of the AUC of the stronger attacker. The error probability of each tail is divided by
-    the number of attackers, because the maximum of two AUCs exceeds 0.5 by chance more often.
+    """Return quantiles of the AUC of the stronger attacker, for its bounds.
+
+    The error probability of each tail is divided by the number of attackers, because the maximum of
+    two AUCs exceeds 0.5 by chance more often than one AUC does.
     """
     levels = np.asarray(quantile_levels())
     share = len(draws)
@@ -208,7 +213,7 @@ def _joint_quantiles(draws: Sequence[NDArray[np.float64]]) -> NDArray[np.float64
 
 
 def _multi_hot(lists: Sequence[Sequence[str]], *, least: float = 0) -> NDArray[np.float64]:
-    """Multi-hot encoding of lists, [users, items that occur in at least `least` lists]."""
+    """Encode lists as multi-hot vectors, [users, items], with items in at least `least` lists."""
     counts = Counter(item for own in lists for item in set(own))
     kept = sorted(item for item, n in counts.items() if n >= least)
     column = {item: i for i, item in enumerate(kept)}
@@ -219,6 +224,6 @@ def _multi_hot(lists: Sequence[Sequence[str]], *, least: float = 0) -> NDArray[n
 
 
 def _embedded(recommender: Embeds, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Embeddings of texts, [texts, width], computed in batches."""
+    """Compute embeddings of texts in batches, [texts, width]."""
     parts = [recommender.embed(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
     return np.concatenate(parts).astype(np.float64)

@@ -1,6 +1,6 @@
 """Candidates for recommenders that cannot generate lists of titles.
 
-A small language model generates titles of items that do not exist, but it can rank given items by
+A small language model generates titles of items that do not exist, but it can rank candidates by
 their log-probability. See docs/explain/fairness.md.
 """
 
@@ -39,9 +39,7 @@ SMALL = 1e9  # parameters
 
 
 def cannot_list_titles(target: Target) -> bool:
-    """Whether the target is a language model with titles in its prompts and fewer than 1e9
-    parameters.
-    """
+    """Whether the target is a language model of fewer than 1e9 parameters that reads titles."""
     recommender = target.recommender
     if target.prompts.history != "titles" or not isinstance(recommender, Sized):
         return False
@@ -51,7 +49,7 @@ def cannot_list_titles(target: Target) -> bool:
 def requests_for_utility(
     target: Target, context: Context, users: Sequence[User], *, k: int, n_candidates: int
 ) -> list[Request]:
-    """The neutral request of every user, with candidates if `n_candidates` is above 0.
+    """Create the neutral request of every user, with candidates if `n_candidates` is above 0.
 
     Candidates are listed in the prompt only if the recommender reads the prompt text and does not
     score candidates itself.
@@ -76,7 +74,7 @@ def requests_for_utility(
 
 
 def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]:
-    """Draw candidates: the user's held-out items and random items that the user has not seen,
+    """Sample candidates: the user's held-out items and random items that are new to the user,
     shuffled.
 
     Args:
@@ -84,7 +82,8 @@ def draw_candidates(context: Context, user: User, *, n: int) -> tuple[Item, ...]
             more than n held-out items.
 
     Returns:
-        The same items in the same order for every request of this user in a run.
+        The candidates, which are the same in the same order for every request of this user in a
+        run.
     """
     held_out = {item.id: item for item in user.test_items}
     taken = {item.id for item in user.history} | held_out.keys()
@@ -106,12 +105,15 @@ def _templates() -> Mapping[str, object]:
 def instructions(
     own: Sequence[str], *, n: int, pack: DomainPack, history: bool, listing: bool
 ) -> dict[Wording, tuple[str, ...]]:
-    """Instructions by wording: the recommender's own for a history, the shipped ones for one title.
+    """Return instructions by wording: the recommender's templates, or shipped ones for single
+    titles.
 
     Args:
-        own: templates of the recommender. n: number of templates per wording.
-        pack: the words of the domain. history: whether requests contain a history.
-        listing: whether candidates must be listed in the prompt.
+        own: templates of the recommender.
+        n: number of templates per wording.
+        pack: the domain pack.
+        history: whether requests contain a history.
+        listing: whether the prompt must list the candidates.
 
     Raises:
         InvalidArgument: there are fewer than `n` templates.
@@ -137,11 +139,12 @@ def instructions(
 def draw_items(
     context: Context, name: str, *, n: int, without: Collection[str]
 ) -> tuple[Item, ...]:
-    """Draw random candidates in random order; in a run, the same name always gets the same items.
+    """Sample candidates in random order; in a run, equal names always get equal candidates.
 
     Args:
-        name: identifies the user or anchor. n: number of items; fewer if the catalog is smaller.
-        without: ids of excluded items.
+        name: name of the user or anchor, which seeds the sampling.
+        n: number of items; fewer are returned if the catalog is smaller.
+        without: ids of items to exclude.
     """
     catalog = context.dataset.catalog
     order = context.rng("candidates", name).permutation(len(catalog.items))

@@ -1,12 +1,13 @@
 """Exposure: which items, item groups and providers do the users' lists contain?
 
 One list per user is requested without attributes. Concentration (Gini, HHI, coverage, tail share)
-is measured over items and over the providers that the catalog's graph names. The exposure of item
-groups is compared with their shares of the same users' histories; equal shares are ideal. Source:
-group utility modeled on IFairLRS (Jiang et al. 2024).
+is measured over items and over providers, such as directors, from the catalog's graph. The exposure
+of item groups is compared with their shares of the same users' histories; equal shares are ideal.
+Source: group utility modeled on IFairLRS (Jiang et al. 2024).
 
-Statistics are resampled over the items that a list contains; all other items of the catalog enter
-as their number, so an interval costs the same in a catalog of a thousand or a million items.
+Resampling uses only the items that occur in lists; only the number of all other items of the
+catalog matters. An interval therefore takes the same time for a catalog of a thousand or a million
+items.
 """
 
 from __future__ import annotations
@@ -52,14 +53,15 @@ Statistic = Callable[[NDArray[np.float64]], float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureProbe:
-    """Concentration of exposure, popularity lift, and exposure of item groups relative to the
+    """Concentration of exposure, popularity lift, and exposure of item groups relative to
     histories.
 
     Attributes:
-        n_users: largest number of users; more are sampled with the seed of the run. None for all.
+        n_users: largest number of users; from more users, a sample is taken with the seed of the
+            run. None for all users.
         providers: relations of the catalog's graph whose values are providers of items.
-        discount: weight positions by 1 / log2(rank + 1).
-        draws: resamples of every interval.
+        discount: whether positions are weighted by 1 / log2(rank + 1).
+        draws: number of resamples for every interval.
     """
 
     n_users: int | None = MOST_USERS
@@ -118,7 +120,7 @@ class ExposureProbe:
         ids: Sequence[str],
         evidence: Sequence[Evidence] = (),
     ) -> Iterator[Finding]:
-        """Findings on Gini, HHI, coverage and tail share, over items or over providers."""
+        """Yield findings on Gini, HHI, coverage and tail share, over items or over providers."""
         columns, in_tail = np.unique(exposure.indices), tail(popularity, ids)
         exposure = sparse.csr_array(exposure[:, columns])
         statistics = _statistics(len(ids), in_tail[columns])
@@ -156,11 +158,11 @@ class ExposureProbe:
 
 
 def _statistics(n_items: int, in_tail: NDArray[np.bool_]) -> Mapping[str, Statistic]:
-    """Statistics of the exposure of some items, by the name of their metric.
+    """Return functions that compute the statistics of exposure, by the name of their metric.
 
     Args:
-        n_items: size of the catalog; items without an amount are not shown.
-        in_tail: mask of the tail over the items that have an amount.
+        n_items: size of the catalog, including items without exposure.
+        in_tail: mask of the tail over the items with exposure.
     """
 
     def share_of_tail(amounts: NDArray[np.float64]) -> float | None:
@@ -175,9 +177,7 @@ def _statistics(n_items: int, in_tail: NDArray[np.bool_]) -> Mapping[str, Statis
 
 
 def _lift(context: Context, seen: Seen) -> Finding:
-    """Popularity lift: popularity of the list relative to that of the history, averaged over
-    users.
-    """
+    """Estimate the popularity of lists relative to histories, averaged over users."""
     lifts = []
     for row in range(len(seen.answers)):
         listed, own = seen.shown[[row]], seen.history[[row]]
@@ -198,7 +198,7 @@ def _lift(context: Context, seen: Seen) -> Finding:
 
 
 def _most_shown(seen: Seen, catalog: Catalog) -> list[Evidence]:
-    """Evidence: the item that occurs in the most lists, with some of these lists."""
+    """Cite the item that occurs in the most lists, with some of these lists."""
     if not seen.shown.nnz:
         return []
     items, counts = np.unique(seen.shown.indices, return_counts=True)

@@ -29,11 +29,13 @@ class Seen:
     """Exposure in the lists of users with a response, and their histories.
 
     Attributes:
-        answers: one response per user. shown, history: exposure and interactions, [users, items].
+        answers: one response per user.
+        shown, history: exposure in lists, and interactions in histories, [users, items].
         popularity: number of interactions per item over all users of the data, [items].
-        ids: ids of the catalog's items.
-        n_missing: number of users without a response. discount: whether positions are weighted.
-        notes: on the sample of users.
+        ids: item ids of the catalog.
+        n_missing: number of users without a response.
+        discount: whether positions are weighted.
+        notes: notes on the sample of users.
     """
 
     answers: Sequence[Response]
@@ -64,14 +66,15 @@ def count_exposure(
     *,
     discount: bool,
 ) -> Seen:
-    """Count lists and histories.
+    """Count the items in lists and histories.
 
     Args:
-        users: users who got a request. responses: one per user.
+        users: users with a request.
+        responses: one response per user.
         popularity: number of interactions of every item, [items].
-        index: item id -> column of the tables; items outside the catalog occupy a position but are
-            not counted.
-        discount: weight a position by 1 / log2(rank + 1), with ranks from 1.
+        index: column of the tables by item id; items outside of the catalog occupy a position but
+            are not counted.
+        discount: whether to weight a position by 1 / log2(rank + 1), with ranks from 1.
     """
     kept, _ = split_by_status(responses, UTILITY_STATUSES)
     lists = [list(dict.fromkeys(item_ids(responses[i])))[:CUTOFF] for i in kept]
@@ -88,7 +91,7 @@ def count_exposure(
 
 
 def popularity_in(catalog: Catalog, dataset: Dataset) -> NDArray[np.float64]:
-    """Number of interactions of every item of a catalog, in the histories of all users, [items]."""
+    """Count the interactions of every item of a catalog in the histories of all users, [items]."""
     items, _ = dataset.interactions.histories(until="test")
     counts = np.bincount(items, minlength=len(dataset.catalog)).astype(np.float64)
     if catalog is dataset.catalog:
@@ -102,8 +105,10 @@ def popularity_in(catalog: Catalog, dataset: Dataset) -> NDArray[np.float64]:
 def _table(
     rows: Iterable[Sequence[str]], index: Mapping[str, int], weights: Sequence[float] = ()
 ) -> sparse.csr_array:
-    """Sparse table [rows, items]: for each item of a row, the sum of the weights of its positions;
-    each weight is 1 without `weights`.
+    """Build a sparse table [rows, items] with the sum of the weights of an item's positions in a
+    row.
+
+    Without `weights`, each weight is 1.
     """
     columns, values, indptr = [], [], [0]
     for items in rows:

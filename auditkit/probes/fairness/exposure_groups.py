@@ -24,13 +24,13 @@ __all__ = ["group_findings"]
 
 PREFIX = "fairness.exposure"
 _SHOWN_REQUESTS, _SHOWN_GROUPS = 3, 30
-_PILOT = f"no bounds: a pilot of fewer than {MIN_PROBES} users"
+_PILOT = f"no bounds, because there are fewer than {MIN_PROBES} users (pilot)"
 
 
 def group_findings(
     context: Context, seen: Seen, grouping: ItemGrouping, *, draws: int
 ) -> Iterator[Finding]:
-    """MGU and DGU of a grouping, with the shares of its groups as parameters."""
+    """Yield MGU and DGU of a grouping, with the shares of its groups as parameters."""
     parameters, found, evidence = seen.design, None, []
     if grouping.reason is None:
         names, parts = largest_groups(grouping.groups, seen.exposure + seen.popularity)
@@ -43,7 +43,7 @@ def group_findings(
             parameters["groups"] = _shares(names[:_SHOWN_GROUPS], shown, history, found)
             parameters["share_without_group"] = float(1 - shown.sum() / seen.exposure.sum())
             evidence = [_most_overexposed(seen, names, shown, found)]
-    reason = grouping.reason or "no item with a group was shown, or there is only one group"
+    reason = grouping.reason or "no listed item has a known group, or there is only one group"
     for metric in ("mgu", "dgu"):
         full = f"{PREFIX}.{metric}"
         if found is None:
@@ -73,7 +73,7 @@ def _shares(
     history: NDArray[np.float64],
     found: Disparity,
 ) -> JsonValue:
-    """For the largest groups, their shares of exposure and of histories, and GU with simultaneous
+    """Return, for the largest groups, shares of exposure and histories, and GU with joint
     bounds.
     """
     gp, gh = (table.sum(axis=0) / table.sum() for table in (shown, history))
@@ -95,18 +95,19 @@ def _ends(bounds: NDArray[np.float64]) -> dict[str, JsonValue]:
 def _most_overexposed(
     seen: Seen, names: Sequence[str], shown: NDArray[np.float64], found: Disparity
 ) -> Evidence:
-    """Evidence: the lists that contain most of the most overexposed group."""
+    """Cite the lists with the most items of the most overexposed group."""
     group, loser = int(found.utility.argmax()), int(found.utility.argmin())
     rows = np.argsort(-shown[:, group], kind="stable")[:_SHOWN_REQUESTS]
     return Evidence(
         requests=tuple(seen.answers[row].request_id for row in rows),
-        what=f"lists with the most items of {names[group]}, whose share of lists minus share of "
-        f"histories is {found.utility[group]:+.3f}; {names[loser]}: {found.utility[loser]:+.3f}",
+        what=f"lists with the most items of {names[group]}; share of exposure minus share of "
+        f"histories: {found.utility[group]:+.3f} for {names[group]} (largest), "
+        f"{found.utility[loser]:+.3f} for {names[loser]} (smallest)",
     )
 
 
 def _measured(metric: str, seen: Seen, value: float, bounds: Interval | None) -> ResampledEstimate:
-    """An estimate; without bounds if there are too few users."""
+    """Create an estimate, without bounds if there are too few users."""
     unit, direction = unit_of(metric)
     return banded(
         value,

@@ -1,6 +1,6 @@
-"""Findings of group utility: one per group that is large enough, and one per gap.
+"""Findings of group utility: one per sufficiently large group, and one per gap.
 
-Groups that are too small get no finding; they are listed in the notes of their gap, and their users
+Groups that are too small get no finding; the notes of the gap list these groups, and their users
 count as missing. For crossed groups only NDCG@10 is reported, to limit the size of the report.
 """
 
@@ -31,14 +31,16 @@ _OF_CELLS = "ndcg@10"
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """Utility of the lists that the users of a run got.
+    """Utility of the lists of a run's users.
 
     Attributes:
-        users: users with a response. utility: metric -> utility of these users, [users] in [0, 1].
-        lost: number of users without a response. min_group: minimum group size for an estimate.
+        users: users with a response.
+        utility: utility of these users by metric, [users] in [0, 1].
+        lost: number of users without a response.
+        min_group: minimum group size for an estimate.
         one_target: whether every user has one held-out item, so that recall@10 equals HR@10.
         design: settings of the probe, copied into the parameters of the findings.
-        notes: on the sample of users, added to every finding.
+        notes: notes on the sample of users, which are added to every finding.
     """
 
     users: Sequence[User]
@@ -58,10 +60,14 @@ def utility_findings(
     *,
     notes: Sequence[str] = (),
 ) -> Iterator[Finding]:
-    """Utility of every large group of one grouping, and its gaps.
+    """Yield the utility of every large group of one grouping, and the gaps between groups.
 
     Args:
-        notes: added to the gap in NDCG@10, the metric that policies judge.
+        context: context of the probe.
+        served: utility of the users.
+        grouping: the grouping.
+        gaps: gaps by (name of the grouping, metric, whether stratified).
+        notes: notes that are added to the gap in NDCG@10, the metric that policies judge.
     """
     labels = grouping.labels(served.users)
     for metric in GAPS:
@@ -87,7 +93,7 @@ def _groups(
     labels: NDArray[np.str_],
     table: GroupTable,
 ) -> Iterator[Finding]:
-    """One finding per group that is large enough."""
+    """Yield one finding per sufficiently large group."""
     full = f"{PREFIX}.{metric}"
     unit, direction = unit_of(full)
     failed = Counter(map(str, grouping.labels(served.lost)))
@@ -125,13 +131,16 @@ def _gap(
     stratified: bool,
     notes: Sequence[str],
 ) -> Iterator[Finding]:
-    """The finding on the largest gap; for raw NDCG@10 also one on the gap relative to the mean of
-    all users.
+    """Yield the finding on the largest gap.
+
+    For raw NDCG@10, also yield the finding on the gap relative to the mean of all users.
     """
     small = [f"{row.group} ({row.n})" for row in table.rows if row.mean is None]
     said = []
     if small:
-        said.append(f"groups below {served.min_group} users, omitted: {', '.join(small)}")
+        said.append(
+            f"groups with fewer than {served.min_group} users are omitted: {', '.join(small)}"
+        )
     if gap and gap.n_incomparable:
         said.append(f"{gap.n_incomparable} pairs of groups have too few users in common strata")
     relative = gap.value / table.overall if gap and table.overall else None
@@ -158,7 +167,7 @@ def _gap(
 
 
 def _measured(metric: str, gap: Gap | None, scale: float, *, n_missing: int) -> ResampledEstimate:
-    """A gap with its bounds, both divided by `scale`."""
+    """Create the estimate of a gap, with value and bounds divided by `scale`."""
     unit, direction = unit_of(metric)
     if gap is None or not scale:
         reason = "fewer than two groups can be compared" if scale else "mean utility is 0"

@@ -49,7 +49,7 @@ class Grouping:
 
     @property
     def name(self) -> str:
-        """Name in findings, such as `gender` or `gender&age`."""
+        """Name of the grouping in findings, such as `gender` or `gender&age`."""
         return "&".join(self.attributes)
 
     @property
@@ -58,12 +58,12 @@ class Grouping:
         return len(self.attributes) > 1
 
     def labels(self, users: Sequence[User]) -> NDArray[np.str_]:
-        """Group of every user, such as `gender=female&age=under 25`, or `unknown`."""
+        """Return the group of every user, such as `gender=female&age=under 25`, or `unknown`."""
         return np.array([label_of(user, self.attributes) for user in users], dtype=np.str_)
 
 
 def label_of(user: User, attributes: Sequence[str]) -> str:
-    """The user's group; `unknown` if a value is not known."""
+    """Return the user's group; `unknown` if a value is not known."""
     values = [user.attributes.get(name) or UNKNOWN for name in attributes]
     if UNKNOWN in values:
         return UNKNOWN
@@ -71,7 +71,9 @@ def label_of(user: User, attributes: Sequence[str]) -> str:
 
 
 def user_attributes(users: Sequence[User]) -> tuple[str, ...]:
-    """Attributes of which the users have at least two known values, in the order of the data."""
+    """Return the attributes with at least two known values among users, in the order of the
+    data.
+    """
     values: dict[str, set[str]] = {}
     # Users with equal attributes may share one mapping, which is then read once.
     for attributes in {id(own): own for own in attributes_of(users)}.values():
@@ -83,12 +85,13 @@ def user_attributes(users: Sequence[User]) -> tuple[str, ...]:
 def choose_groupings(
     users: Sequence[User], attributes: Sequence[str], crossed: Sequence[str] | None
 ) -> list[Grouping]:
-    """The groupings that a probe compares.
+    """Choose the groupings that a probe compares.
 
     Args:
-        attributes: names of attributes; empty for all that the users have.
-        crossed: crossings such as `gender&age`; None for every pair of the attributes. Crossings
-            of attributes that the users lack are left out, see `missing_crossings`.
+        users: the users of the run.
+        attributes: names of attributes; empty for all attributes of the users.
+        crossed: crossings such as `gender&age`; None for every pair of the attributes. Crossings of
+            attributes that the users do not have are left out; see `missing_crossings`.
 
     Raises:
         InvalidArgument: an attribute is misspelled.
@@ -99,13 +102,13 @@ def choose_groupings(
     for name in (*chosen, *(name for entry in crossed or () for name in entry.split("&"))):
         if name not in known and (meant := did_you_mean(name, known)):
             raise InvalidArgument(
-                f"the users have no attribute {name!r} with at least two known values."
-                f"{meant} Choose from {', '.join(known)}."
+                f"the users have no attribute {name!r} with at least two known values.{meant} "
+                f"Name one of {', '.join(known)}."
             )
     if lacking := [name for name in chosen if name not in known]:
         raise NotAssessable(
-            f"the users have no attribute {lacking[0]!r} with at least two known values, only "
-            f"{', '.join(known) or 'none'}"
+            f"the users have no attribute {lacking[0]!r} with at least two known values; the "
+            f"attributes with at least two are: {', '.join(known) or 'none'}"
         )
     crossings = (
         list(combinations(chosen, 2))
@@ -116,10 +119,11 @@ def choose_groupings(
 
 
 def missing_crossings(users: Sequence[User], crossed: Sequence[str] | None) -> list[str]:
-    """Notes on the crossings that name an attribute which the users lack."""
+    """Return notes on crossings that name an attribute which the users do not have."""
     known = user_attributes(users)
     return [
-        f"{entry} not compared: the users have no attribute {name!r} with at least two known values"
+        f"{entry} is not compared, because the users have no attribute {name!r} with at least two "
+        "known values"
         for entry in crossed or ()
         for name in entry.split("&")
         if name not in known
@@ -131,7 +135,7 @@ def worth_crossing(
 ) -> tuple[list[Grouping], dict[str, list[str]]]:
     """Drop crossings in which fewer than `least` cells have `min_group` users.
 
-    A crossing with few large cells shows little more than the two attributes do separately.
+    A crossing with few large cells adds little to the two separate attributes.
 
     Returns:
         The remaining groupings, and notes on the dropped groupings by the name of their first
@@ -147,8 +151,8 @@ def worth_crossing(
             kept.append(grouping)
             continue
         left_out.setdefault(grouping.attributes[0], []).append(
-            f"{grouping.name} not compared: {n_large} of {len(cells)} cells have {min_group} "
-            f"users, {least} are required"
+            f"{grouping.name} is not compared, because only {n_large} of {len(cells)} cells have "
+            f"{min_group} users, but {least} are required"
         )
     return kept, left_out
 
@@ -157,7 +161,8 @@ class Gap(NamedTuple):
     """The largest gap of one metric over the groups of one grouping.
 
     Attributes:
-        value, bounds: in the unit of the metric. p, p_adjusted: before and after adjustment.
+        value, bounds: gap and its bounds, in the unit of the metric.
+        p, p_adjusted: p-value before and after adjustment.
         n, n_left_out: number of users in the compared groups, and number of all other users.
         n_incomparable: number of pairs of groups with too few users in common strata.
     """
@@ -181,10 +186,11 @@ def measure_gaps(
     draws: int,
     bootstrap_draws: int,
 ) -> dict[tuple[str, str, bool], Gap]:
-    """Raw and stratified gap of every metric and grouping with at least two large groups.
+    """Measure the raw and the stratified gap of every metric and grouping with two or more large
+    groups.
 
     Args:
-        utility: metric -> utility of each user, [users] in [0, 1].
+        utility: utility of each user by metric, [users] in [0, 1].
 
     Returns:
         Gaps by (name of the grouping, metric, whether stratified by activity).

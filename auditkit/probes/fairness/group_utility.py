@@ -1,16 +1,17 @@
-"""Group utility: do real groups of users get equally useful lists?
+"""Group utility: do groups of real users get equally useful lists?
 
 HR@10, NDCG@10 and recall@10 of each user's held-out items are averaged by group (with fairlearn's
 MetricFrame), with simultaneous bounds of the largest gap and a permutation test, raw and stratified
-by activity. Groups below 20 users are omitted and listed. A model that is not better than a random
-ranking is not assessable, because equally useless lists are not fair. See docs/explain/fairness.md.
+by activity. Groups of fewer than 20 users are omitted and listed in a note. A recommender that does
+not rank better than at random is not assessable, because equally useless lists do not show
+fairness. See docs/explain/fairness.md.
 
 A recommender that cannot generate titles ranks 20 items, including the held-out one. More items
-cost more without finding more (simulation with 200 users and a held-out score higher by .3 to 2
-standard deviations): the validity check accepts a weak but useful ranking (AUC .58) in 90 % of
-audits with 20 items, 84 % with 50 and 69 % with 100, and a gap of .15 in NDCG@10 is detected in
-88, 87 and 82 %. A random ranking of 20 items already has HR@10 .5 and NDCG@10 .23, so relative gaps
-are smaller than over the catalog.
+cost more but do not increase power. In a simulation with 200 users, in which the score of the
+held-out item is higher by .3 to 2 standard deviations, the validity check accepts a weak but useful
+ranking (AUC .58) in 90 % of audits with 20 items, 84 % with 50 and 69 % with 100; a gap of .15 in
+NDCG@10 is detected in 88, 87 and 82 % of audits. A random ranking of 20 items already has HR@10 .5
+and NDCG@10 .23, so relative gaps are smaller than for rankings of the whole catalog.
 """
 
 from __future__ import annotations
@@ -57,18 +58,18 @@ MOST_USERS = 2_000
 
 @dataclass(frozen=True, kw_only=True)
 class GroupUtilityProbe:
-    """HR@10, NDCG@10 and recall@10 by group, the largest gaps, and the effect of stating an
-    attribute.
+    """HR@10, NDCG@10 and recall@10 by group, largest gaps, and the effect of stating an attribute.
 
     Attributes:
         attributes: user attributes of the data set; empty for all with at least two values.
         crossed: attributes to cross, such as `gender&age`; None for every pair in which at least
             four cells have `min_group` users.
-        n_users: largest number of users; more are sampled with the seed of the run. None for 2,000,
-            or for 200 if `candidates` is None and a small language model gets candidates.
-        candidates: number of items to rank, which are the user's held-out items and unseen items; 0
-            for none; None for 20 if the recommender is a small language model that generates
-            titles, otherwise for none.
+        n_users: largest number of users; from more users, a sample is taken with the seed of the
+            run. None means 2,000 users, or 200 if `candidates` is None and the recommender is a
+            small language model that gets candidates.
+        candidates: number of candidates to rank, which are the user's held-out items and unseen
+            items; 0 for none. None means 20 for a small language model that generates titles, and
+            no candidates for other recommenders.
         n_disclosed: number of users whose requests are repeated with each attribute stated.
         min_group: minimum group size for an estimate.
         draws, bootstrap_draws: number of random permutations of the tests, and of resamples for the
@@ -92,11 +93,11 @@ class GroupUtilityProbe:
                 "bootstrap_draws of at least 1."
             )
         if self.n_users is not None and self.n_users < 1:
-            raise InvalidArgument(f"{PREFIX} got n_users={self.n_users}. Give at least 1.")
+            raise InvalidArgument(f"{PREFIX} got n_users={self.n_users}. Give at least 1 user.")
         if self.candidates is not None and self.candidates != 0 and self.candidates <= CUTOFF:
             raise InvalidArgument(
                 f"{PREFIX} got candidates={self.candidates}, so every list of {CUTOFF} would "
-                f"contain the held-out item. Give more than {CUTOFF}, or 0 for none."
+                f"contain the held-out item. Give more than {CUTOFF} candidates, or 0 for none."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -158,7 +159,7 @@ class GroupUtilityProbe:
         )
 
     def sizes(self, target: Target) -> tuple[int, int]:
-        """Largest number of users, and number of candidates per user."""
+        """Return the largest number of users, and the number of candidates per user."""
         if self.candidates is not None or not cannot_list_titles(target):
             return self.n_users or MOST_USERS, self.candidates or 0
         return self.n_users or _USERS, _CANDIDATES
@@ -171,8 +172,9 @@ def _require_better_than_random(
     *,
     n_items: int,
 ) -> None:
-    """Raise NotAssessable unless the lower bound of HR@10 exceeds that of a random ranking of the
-    candidates, or of the catalog without candidates.
+    """Raise NotAssessable unless the lower bound of HR@10 exceeds the HR@10 of a random ranking.
+
+    The random ranking is of the candidates, or of the catalog if there are no candidates.
     """
     if not users:
         raise NotAssessable("no request has a response")
@@ -188,6 +190,6 @@ def _require_better_than_random(
     low = clopper_pearson(int(hits.sum()), len(hits)).low
     if low <= random:
         raise NotAssessable(
-            f"the lower bound of HR@10 is {low:.4f}, not above a random ranking's {random:.4f}: "
-            "equally useless lists are not fair"
+            f"the lower bound of HR@10 is {low:.4f}, not above the {random:.4f} of a random "
+            "ranking; equally useless lists do not show fairness"
         )

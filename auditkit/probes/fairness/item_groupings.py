@@ -26,9 +26,11 @@ class ItemGrouping:
     """One way of grouping the items of a catalog.
 
     Attributes:
-        name: such as `genre`. groups: names of each item's groups, in catalog order; empty for an
-            item without a known group.
-        provider: whether the groups are providers. reason: why there are no groups, or None.
+        name: name of the grouping, such as `genre`.
+        groups: names of each item's groups, in catalog order; empty for an item without a known
+            group.
+        provider: whether the groups are providers.
+        reason: why there are no groups; None if there are groups.
     """
 
     name: str
@@ -40,13 +42,14 @@ class ItemGrouping:
 def item_groupings(
     catalog: Catalog, popularity: NDArray[np.float64], providers: Sequence[str]
 ) -> list[ItemGrouping]:
-    """Popularity deciles, genres, decades and every provider relation.
+    """Create groupings by popularity decile, genre, decade and every provider relation.
 
     Args:
-        popularity: number of interactions per item, [items]; decile 1 is the most popular, ties by
-            id.
+        catalog: the catalog.
+        popularity: number of interactions per item, [items]; decile 1 is the most popular, and ties
+            are broken by id.
         providers: names of relations in the catalog's graph, such as `director`, or with the prefix
-            of the linked Freebase graph (`fb:director`).
+            of the linked Freebase graph, such as `fb:director`.
     """
     deciles = popularity_deciles(popularity, catalog.ids)
     names = {decile: (f"decile {decile}",) for decile in set(deciles)}
@@ -80,11 +83,11 @@ def _by_relation(catalog: Catalog, name: str) -> ItemGrouping:
 def largest_groups(
     groups: Sequence[Sequence[str]], weights: NDArray[np.float64]
 ) -> tuple[tuple[str, ...], sparse.csr_array]:
-    """Keep the 2,000 largest groups; all other groups are pooled, and groups without weight are
-    dropped.
+    """Keep the 2,000 largest groups, pool all other groups, and drop groups without weight.
 
     Args:
-        groups: names of each item's groups. weights: weight of every item, [items].
+        groups: names of each item's groups.
+        weights: weight of every item, [items].
 
     Returns:
         Names, largest group first, and the fraction of every item in each group, [items, groups].

@@ -1,9 +1,10 @@
 """Abstention: how does the error rate fall if items of low confidence are withheld?
 
-This is selective prediction with a risk-coverage curve. Confidence is the mean log-probability of a
-title's tokens, or the share of sampled lists that contain the item. Two errors are measured: the
-title is not in the catalog, and the item is not a held-out item of the user. Users are resampled,
-because items of one list are not independent. See docs/explain/hallucination-mitigation.md.
+The probe evaluates selective prediction by a risk-coverage curve. Confidence is the mean
+log-probability of a title's tokens, or the share of sampled lists that contain the item. Two errors
+are measured: the title is not in the catalog, and the item is not a held-out item of the user.
+Users are resampled, because items of one list are not independent. See
+docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ __all__ = ["abstention_findings", "agreement_findings"]
 def abstention_findings(
     target: Target, context: Context, asked: Sequence[ConstrainedRequest], free: VariantResponses
 ) -> Iterator[Finding]:
-    """The risk-coverage curve of each error, and its summary statistics.
+    """Yield the risk-coverage curve of each error and its summary statistics.
 
     Raises:
         NotAssessable: the target provides no log-probabilities.
     """
     if not isinstance(target.recommender, Scores):
-        raise NotAssessable("needs Scores: the recommender provides no log-probabilities")
+        raise NotAssessable("the recommender provides no log-probabilities (capability `Scores`)")
     confidences = title_confidences(
         [one.request for one in asked], free.responses, target.score, target.reference
     )
@@ -55,11 +56,13 @@ def agreement_findings(
     free: VariantResponses,
     samples: SampledLists,
 ) -> Iterator[Finding]:
-    """Risk-coverage findings with the agreement of sampled lists as confidence, and the mean
-    agreement of a list.
+    """Yield risk-coverage findings with the agreement of sampled lists as confidence.
+
+    The mean agreement of a list is also reported.
 
     Raises:
-        NotAssessable: the samples do not differ, as of a recommender that ignores the temperature.
+        NotAssessable: the samples do not differ, for example because the recommender ignores the
+            temperature.
     """
     samples.require_variation()
     confidences = samples.confidences(free.responses)

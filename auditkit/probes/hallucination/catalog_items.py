@@ -1,10 +1,9 @@
-"""Catalog checks: do the recommended items exist, are they distinct, new to the user and allowed by
-the request, and is their number correct?
+"""Catalog checks: do listed items exist, are they distinct, new and allowed, and enough of them?
 
-No language-model judge is used: every title is linked by its normalized form, corrected words and
-year, or has a reason why it has no match. Every report contains the measured error rates of the
-linker. A rate is computed per response and averaged over users, because items of one list are not
-independent. See docs/explain/hallucination.md.
+No language-model judge is used: every title is either linked by its normalized form, corrected
+words and year, or has a recorded reason why there is no match. Every report contains the measured
+error rates of the linker. A rate is computed per response and averaged over users, because items of
+one list are not independent. See docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -73,15 +72,14 @@ SIMILAR = 0.70
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogProbe:
-    """Measures how often the recommender lists items that do not exist, are repeated, are known to
-    the user, or violate the constraints of the request.
+    """Rates of listed items that do not exist, repeat, are consumed, or violate the request.
 
     Attributes:
         n_users: number of users, with one request each; a third of the requests have candidates
             and a third a constraint, if the recommender supports them.
         k: requested number of items.
-        reference_file: a larger catalog (a name, built file or table); titles that it has count as
-            real but absent, and not as invented.
+        reference_file: a larger catalog (a name, built file or table); titles in it count as absent
+            from the audited catalog, and not as invented.
     """
 
     n_users: int = 100
@@ -92,7 +90,7 @@ class CatalogProbe:
     def __post_init__(self) -> None:
         if self.k < 1 or self.n_users < 1:
             raise InvalidArgument(
-                f"{PREFIX} got k={self.k}, n_users={self.n_users}. Give at least 1 of each."
+                f"{PREFIX} got k={self.k}, n_users={self.n_users}. Give at least 1 for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -174,7 +172,7 @@ class CatalogProbe:
         asked: Sequence[ConstrainedRequest],
         answered: Mapping[int, Response],
     ) -> Iterator[Finding]:
-        """The out-of-catalog rate that a plain similarity threshold gives, for comparison with the
+        """Yield the out-of-catalog rate by a plain similarity threshold, for comparison with the
         linker.
         """
         lists = {
@@ -202,25 +200,30 @@ class CatalogProbe:
                 reason=(
                     "no response contains an item"
                     if asked
-                    else "not computed for an unreadable form or more than "
-                    f"{_MOST_COMPARED} catalog titles"
+                    else "not computed if responses have an unreadable form or the catalog has "
+                    f"more than {_MOST_COMPARED} titles"
                 ),
                 limits=(0, 1),
             ),
             parameters={"threshold": SIMILAR, "n_responses": len(asked)},
             units=[(user, value, 1.0) for user, value in values],
-            notes=[f"counted by Gestalt similarity >= {SIMILAR:.2f} to any title, for comparison"],
+            notes=[
+                "for comparison: a text counts as in the catalog if its Gestalt similarity to any "
+                f"title is at least {SIMILAR:.2f}"
+            ],
         )
 
 
 def _metrics(catalog: Catalog, reference: Catalog | None) -> tuple[str, ...]:
-    """The metrics that this catalog and this reference catalog allow, in the order of findings."""
+    """Return the metrics that the catalog and the reference catalog allow, in the order of
+    findings.
+    """
     of_variants = ("ambiguous_variant_rate",) if catalog.variants else ()
     return (*METRICS, *of_variants, *(() if reference is None else ("absent_rate",)))
 
 
 def _named(reference: Catalog | None) -> dict[str, str | int]:
-    """The reference catalog, as a finding names it; nothing without one."""
+    """Return parameters that name the reference catalog; empty without a reference catalog."""
     if reference is None:
         return {}
     return {"reference_catalog": reference.name, "reference_titles": len(reference)}
@@ -231,7 +234,7 @@ def _ids(asked: ConstrainedRequest) -> list[str] | None:
 
 
 def _similar(raw: set[str], catalog: Catalog) -> set[str]:
-    """Texts whose Gestalt similarity to any display title reaches the threshold."""
+    """Return the texts whose Gestalt similarity to any catalog title reaches the threshold."""
     titles = [item.display_title for item in catalog.items]
     found: set[str] = set()
     for text in sorted(raw):
@@ -249,7 +252,7 @@ def _similar(raw: set[str], catalog: Catalog) -> set[str]:
 
 
 class _Notes:
-    """Selects notes for metrics that are 0 by construction."""
+    """Notes for metrics that are 0 by construction."""
 
     def __init__(
         self,
@@ -267,7 +270,7 @@ class _Notes:
         self.same_catalog = _declared(context) == target.catalog.fingerprint
 
     def of(self, metric: str, *, value: float | None) -> list[str]:
-        """Notes for the value of one metric; there are none unless the value is 0."""
+        """Return the notes for the value of one metric; empty unless the value is 0."""
         found: list[str] = []
         if value:
             return found
@@ -282,8 +285,9 @@ class _Notes:
 
 
 def _declared(context: Context) -> str | None:
-    """Fingerprint of the catalog for which the recommender was built, from its manifest; None if
-    the manifest does not name one.
+    """Return the fingerprint of the catalog for which the recommender was built.
+
+    None if the manifest does not state it.
     """
     catalog = context.manifest.get("catalog")
     sha256 = catalog.get("sha256") if isinstance(catalog, dict) else None
@@ -299,8 +303,8 @@ def _worst(
     catalog: Catalog,
     elsewhere: Mapping[str, str],
 ) -> list[Evidence]:
-    """Evidence: up to five responses with the largest absolute values of a metric, each with an
-    example title.
+    """Cite up to five responses with the largest absolute values of a metric, each with an
+    example.
     """
     order = sorted((pair for pair in scored if pair[1]), key=lambda pair: (-abs(pair[1]), pair[0]))
     words = metric.removesuffix("_rate").replace("_", " ")
@@ -324,7 +328,7 @@ def _shown(
     catalog: Catalog,
     elsewhere: Mapping[str, str],
 ) -> str:
-    """The first title that counts as an error of a metric, with the reason from the catalog or its
+    """Describe the first title that counts as an error, with the reason from the catalog or its
     graph.
     """
     if metric == "absent_rate":

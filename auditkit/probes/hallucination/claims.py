@@ -1,9 +1,9 @@
 """Claims about items: do the facts that the model states agree with the knowledge graph?
 
-A model that was trained to describe items describes items of the catalog; a model that reads prompt
-text recommends a list with a reason for each title. Rules extract the claims (`auditkit.claims`)
-and the knowledge graph verifies them; a claim that the graph cannot decide is unverifiable, never
-false. No language-model judge is used. See docs/explain/hallucination.md.
+A model that was trained to describe items is asked to describe items of the catalog; a model that
+reads prompt text is asked for a list with a reason for each title. Rules extract the claims
+(`auditkit.claims`) and the knowledge graph verifies them; a claim that the graph cannot decide is
+unverifiable, never false. No language-model judge is used. See docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -40,14 +40,17 @@ _N_SHOWN = 5
 
 
 def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
-    """Error rates of the claim reader on descriptions generated from the facts of the catalog.
+    """Measure the error rates of the claim reader on descriptions generated from catalog facts.
 
     Up to 500 items are described with correct facts (every claim must be supported) and with a
-    wrong genre and a wrong year (both must be contradicted). This measures the reader only on the
-    recommender's format; on free text, it is measured with the labeled texts in the repository.
+    wrong genre and a wrong year (both must be contradicted). This measures the claim reader only on
+    the recommender's format; its error rates on free text are measured with the labeled texts in
+    the repository.
 
     Args:
-        form: the description with the slots `{genres}` and `{year}`.
+        catalog: catalog with the facts.
+        form: template of a description with the slots `{genres}` and `{year}`.
+        seed: seed of the sample of items.
     """
     rng = generator(seed, "claim reader")
     labels = catalog.graph.labels("genre")
@@ -80,19 +83,21 @@ def self_check(catalog: Catalog, *, form: str, seed: int) -> Detector:
         name="claim reader",
         sensitivity=rate(caught, len(chosen), unit=unit, direction="higher").estimate,
         specificity=rate(right, len(chosen), unit=unit, direction="higher").estimate,
-        method="descriptions in the recommender's format, with wrong and with correct facts",
+        method="descriptions in the recommender's format: correct facts must be supported, wrong "
+        "facts contradicted",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptionProbe:
-    """Measures how many of the facts that the model states about catalog items are contradicted.
+    """Share of the facts stated about catalog items that the knowledge graph contradicts.
 
     Attributes:
         n_items: number of items to describe, sampled with the seed of the run.
-        max_new_tokens: limit of a description.
-        n_users: number of users for lists with reasons, if the recommender reads prompt text.
-        k: number of titles of these lists.
+        max_new_tokens: largest number of tokens of a description.
+        n_users: number of users for whom lists with reasons are requested, if the recommender reads
+            prompt text.
+        k: number of titles in these lists.
     """
 
     n_items: int = 200
@@ -106,7 +111,7 @@ class DescriptionProbe:
         if min(numbers) < 1:
             raise InvalidArgument(
                 f"{PREFIX} got n_items={self.n_items}, max_new_tokens={self.max_new_tokens}, "
-                f"n_users={self.n_users}, k={self.k}. Give at least 1 of each."
+                f"n_users={self.n_users}, k={self.k}. Give at least 1 for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -115,7 +120,7 @@ class DescriptionProbe:
         reasons = target.prompts.tasks.get("reasons") if target.reads_prompt else None
         if not describes and reasons is None:
             raise NotAssessable(
-                "the recommender describes no items and has no prompt for lists with reasons"
+                "the recommender cannot describe items and has no prompt for lists with reasons"
             )
         if describes:
             yield from self._descriptions(target, context)
@@ -126,7 +131,7 @@ class DescriptionProbe:
                 yield from (replace(one, group="all") for one in found if one.group == REASONS)
 
     def _descriptions(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Findings on descriptions of items; the sampling unit is the item."""
+        """Yield findings on descriptions of items; the sampling unit is the item."""
         catalog = target.catalog
         describe = cast(Describes, target.recommender).describe_prompt
         rows = context.rng("items").permutation(len(catalog.items))[: self.n_items]
@@ -138,7 +143,7 @@ class DescriptionProbe:
         yield from _findings(context, catalog, "all", ids, responses, ids, parameters)
 
     def _reasons(self, target: Target, context: Context, wording: str) -> Iterator[Finding]:
-        """Findings on the reasons in lists; the sampling unit is the user."""
+        """Yield findings on the reasons in lists; the sampling unit is the user."""
         asked = requests_for_reasons(target, context, wording, self.n_users, self.k)
         responses = target.generate(asked.requests, max_new_tokens=asked.max_new_tokens)
         subjects = [None] * len(asked.users)
@@ -159,7 +164,7 @@ class ReasonRequests(NamedTuple):
 def requests_for_reasons(
     target: Target, context: Context, wording: str, n_users: int, k: int
 ) -> ReasonRequests:
-    """Build requests for `k` titles with a reason each."""
+    """Create one request per user for `k` titles, each with a reason."""
     users = context.sample_users(n_users)
     asked = [_worded(neutral_request(user, k=k), wording) for user in users]
     requests = [
@@ -184,7 +189,7 @@ def _findings(
     subjects: Sequence[str | None],
     parameters: dict[str, int],
 ) -> Iterator[Finding]:
-    """Findings on the claims in all responses; the sampling unit is the response."""
+    """Yield findings on the claims in all responses; the sampling unit is the response."""
     kept, missing = split_by_status(responses)
     readings = ClaimReader(catalog).read(
         [responses[i].text or "" for i in kept], [subjects[i] for i in kept]
@@ -215,7 +220,7 @@ def _findings(
             unit=unit,
             direction=direction,
             n_missing=n_missing + sum(not own for own in flags),
-            reason="no response contains such a claim",
+            reason="no response contains a claim or clause that this rate counts",
         )
         yield finding(
             context,
@@ -233,8 +238,9 @@ def _findings(
 
 
 def _by_strength(readings: Sequence[Reading], group: str) -> Iterator[tuple[str, list[list[bool]]]]:
-    """Name of a group and its decided claims, for stated and for implied claims; nothing if all
-    decided claims are of one strength.
+    """Yield group name and decided claims, for stated and for implied claims.
+
+    Nothing is yielded if all decided claims have one strength.
     """
     parts = {
         strength: [
@@ -255,8 +261,9 @@ def _by_strength(readings: Sequence[Reading], group: str) -> Iterator[tuple[str,
 def _contradictions(
     readings: Sequence[Reading], ids: Sequence[str], catalog: Catalog
 ) -> tuple[list[Evidence], int]:
-    """Evidence: a contradicted claim of up to five responses, with the values in the catalog; and
-    the number of responses with such a claim.
+    """Cite a contradicted claim of up to five responses, with the values in the catalog.
+
+    Returns the evidence, and the number of all responses with a contradicted claim.
     """
     firsts = (
         next((c for c in reading.claims if c.verdict == "contradicted"), None)
@@ -278,8 +285,9 @@ def _claim_sentence(claim: Claim, catalog: Catalog) -> str:
 
 
 def _unparsed(readings: Sequence[Reading], ids: Sequence[str]) -> tuple[list[Evidence], int]:
-    """Evidence: a factual clause that no rule could parse of up to five responses; and the number
-    of responses with such a clause.
+    """Cite an unparsed factual clause of up to five responses.
+
+    Returns the evidence, and the number of all responses with an unparsed clause.
     """
     clauses = [
         (request_id, clause)

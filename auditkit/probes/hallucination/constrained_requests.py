@@ -1,9 +1,9 @@
-"""Constrained requests: choose from given candidates, or only items that satisfy a constraint.
+"""Constrained requests: choose from candidates, or list only items that satisfy a constraint.
 
-One user in three gets twenty candidates (the held-out item and nineteen random items), one in three
-a constraint that at least 3k unconsumed items satisfy, and the others a free request. Recommenders
-that ignore the prompt text are excluded from the constraint checks. The requests depend only on
-data, seed and prompts, so that they can also be answered outside of auditkit. See
+A third of the users get twenty candidates (the held-out item and nineteen random items), a third
+get a constraint that at least 3k unconsumed items satisfy, and a third get a free request.
+Recommenders that ignore the prompt text are excluded from the constraint checks. The requests
+depend only on data, seed and prompts, so that they can also be answered outside of auditkit. See
 docs/explain/hallucination.md.
 """
 
@@ -55,7 +55,7 @@ class ConstrainedRequest:
 def constrained_requests(
     target: Target, context: Context, users: Sequence[User], *, k: int
 ) -> list[ConstrainedRequest]:
-    """Build one request per user; its kind (candidates, a constraint, or free) alternates."""
+    """Create one request per user; the kinds (candidates, constraint, free) alternate."""
     catalog = target.catalog
     tasks = target.prompts.tasks
     choose = tasks["choose"].ask[0] if "choose" in tasks else ""
@@ -86,14 +86,14 @@ def constrained_requests(
 
 
 def without_slots(text: str) -> str:
-    """Text without braces, which would be read as slots of the template."""
+    """Remove braces from a text, because they would be interpreted as slots of a template."""
     return text.replace("{", "(").replace("}", ")")
 
 
 def _candidates(
     catalog: Catalog, user: User, target: Item, rng: np.random.Generator
 ) -> tuple[Item, ...]:
-    """The held-out item and nineteen other unconsumed items, shuffled."""
+    """Sample nineteen unconsumed items and shuffle them with the held-out item."""
     taken = {item.id for item in user.history} | {target.id}
     consumed = [catalog.index[item_id] for item_id in taken if item_id in catalog.index]
     free = np.delete(np.arange(len(catalog)), consumed)
@@ -112,8 +112,9 @@ def _constraints(
     *,
     least: int,
 ) -> tuple[Constraint, ...]:
-    """Draw a constraint on a label, one on a number, or both, that at least `least` items satisfy;
-    an empty tuple if there is none.
+    """Sample constraints on a label, on a number, or on both, that at least `least` items satisfy.
+
+    The tuple is empty if there are no such constraints.
     """
     consumed = list({catalog.index[item.id] for item in user.history if item.id in catalog.index})
 

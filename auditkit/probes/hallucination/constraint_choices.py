@@ -1,7 +1,8 @@
-"""The constraints that a domain pack allows for a catalog: labels of predicates, and bounds.
+"""Constraints that a domain pack allows for a catalog: labels of predicates, and bounds.
 
 A bound on years is the beginning of a decade; a bound on any other number is a quantile of the
-catalog's values, rounded to two digits, so that about a fifth of the items are below the first one.
+catalog's values, rounded to two digits, so that about a fifth of the items are below the lowest
+bound.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _NUMERIC = ("integer", "real")
 
 @dataclass(frozen=True)
 class ConstraintChoices:
-    """Constraints with `=` on a label, and constraints with `<` or `>` on a number."""
+    """Possible constraints: with `=` on a label, and with `<` or `>` on a number."""
 
     labels: tuple[Constraint, ...]
     bounds: tuple[Constraint, ...]
 
 
 def constraint_choices(catalog: Catalog, pack: DomainPack) -> ConstraintChoices:
-    """All constraints on the predicates that both the pack and the catalog's graph have."""
+    """Return all constraints on predicates that both the pack and the catalog's graph have."""
     types = {p.name: p.type for p in catalog.graph.predicates if p.labeled}
     labels: list[Constraint] = []
     bounds: list[Constraint] = []
@@ -50,7 +51,9 @@ def constraint_choices(catalog: Catalog, pack: DomainPack) -> ConstraintChoices:
 
 
 def as_words(constraints: Sequence[Constraint], pack: DomainPack) -> str:
-    """The constraints as the pack words them: "of the genre Comedy and released after 1980"."""
+    """Phrase constraints with the words of the pack, as in "of the genre Comedy and released after
+    1980".
+    """
     forms = {
         (allowed.predicate, operator): form
         for allowed in pack.constraints
@@ -75,7 +78,7 @@ def _bounds(catalog: Catalog, allowed: PackConstraint) -> Iterator[Constraint]:
 
 
 def _thresholds(catalog: Catalog, predicate: str) -> list[str]:
-    """Values to compare with, ascending."""
+    """Return the bounds for a predicate, ascending."""
     if predicate == "year":
         decades = {year // 10 * 10 for year in set(catalog.years) if year is not None}
         return [str(decade) for decade in sorted(decades)]

@@ -36,26 +36,26 @@ def item_rates(
     constraints: Sequence[Constraint] = (),
     elsewhere: Collection[str] | None = None,
 ) -> dict[str, float | None]:
-    """Error rates of one list, by metric name.
+    """Compute the error rates of one list, by metric name.
 
     Args:
         items: items of a list after linking, best first.
         history: item ids that the user has consumed.
-        wanted: requested number of items; if there are fewer candidates, the number of candidates
-            is correct.
+        wanted: requested number of items; if there are fewer candidates, their number is the
+            correct length.
         candidates: ids that the list may contain; None for all items.
         constraints: constraints that every item must satisfy.
-        elsewhere: texts that a reference catalog has; None without a reference catalog.
+        elsewhere: texts of titles in a reference catalog; None without a reference catalog.
 
     Returns:
         Fractions in [0, 1], ideal 0 (`count_error`: items, signed); None if the denominator is 0.
         `out_of_catalog_rate` is the sum of `invented_rate`, `near_miss_rate` and
-        `year_conflict_rate`; ambiguous titles are not in their denominator, and products of which
-        several variants fit count as items of the catalog. `inexact_rate`,
+        `year_conflict_rate`; ambiguous titles are not in the denominator, and titles that match
+        several variants of a product count as items of the catalog. `inexact_rate`,
         `out_of_candidates_rate` and `consumed_rate` are fractions of linked items;
         `constraint_violation_rate` is a fraction of the linked items that the graph can decide.
-        With a reference catalog, titles that exist elsewhere are in `absent_rate` instead of the
-        other three rates, and the sum of the four is `out_of_catalog_rate`.
+        With a reference catalog, titles in `elsewhere` count in `absent_rate` instead of these
+        three rates, and `out_of_catalog_rate` is the sum of all four.
     """
     n = len(items)
     ambiguous = sum(item.link == "ambiguous" for item in items)
@@ -106,14 +106,16 @@ def item_rates(
 
 
 def unmatched(item: RankedItem) -> bool:
-    """Whether a text matches no item of the catalog, near misses and wrong years included."""
+    """Whether a text matches no item of the catalog; near misses and wrong years count as no
+    match.
+    """
     return item.item_id is None and item.link in ("none", "near_miss", "year_conflict")
 
 
 def undecided_items(
     items: Sequence[RankedItem], catalog: Catalog, constraints: Sequence[Constraint]
 ) -> int:
-    """Number of linked items for which the graph cannot decide the constraints."""
+    """Count the linked items for which the graph cannot decide the constraints."""
     verdicts = [
         catalog.graph.constraint_verdict(item.item_id, constraints)
         for item in items
@@ -123,8 +125,8 @@ def undecided_items(
 
 
 def key_of(catalog: Catalog, item: RankedItem) -> tuple[str, str | int | None]:
-    """Key for finding duplicates in a list: the catalog entry of a linked item, otherwise the
-    normalized title.
+    """Return a key for finding duplicates: the entry of a linked item, else the normalized
+    title.
     """
     if item.item_id is not None:
         return entry_of(catalog, item.item_id)
@@ -134,7 +136,7 @@ def key_of(catalog: Catalog, item: RankedItem) -> tuple[str, str | int | None]:
 def broken_constraints(
     catalog: Catalog, item_id: str, constraints: Sequence[Constraint]
 ) -> list[tuple[Constraint, tuple[str, ...]]]:
-    """The constraints that an item violates, each with the values of the item."""
+    """Return the constraints that an item violates, each with the values of the item."""
     return [
         (constraint, catalog.graph.values(item_id, constraint.predicate))
         for constraint in constraints
@@ -143,8 +145,8 @@ def broken_constraints(
 
 
 def entry_of(catalog: Catalog, item_id: str) -> tuple[str, str | int | None]:
-    """Title and year of an item, as a key; ids with the same title and year count as the same
-    film.
+    """Return title and year of an item as a key; ids with equal title and year count as
+    duplicates.
     """
     item = catalog[item_id]
     return item.title, item.year

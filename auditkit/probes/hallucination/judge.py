@@ -1,10 +1,10 @@
-"""Language-model judge: what does it say about the claims, and does it agree with itself and with
-the knowledge graph?
+"""Language-model judge: is it consistent, and does it agree with the knowledge graph?
 
-The judge is optional and is never combined with the rates of the knowledge graph. A judge can give
-different verdicts for the same input, so every claim is judged several times, and the share of
-claims with identical verdicts is reported. It runs only if a recipe names a judge; its failures are
-missing values, never scores. See docs/explain/hallucination.md.
+The judge is optional, and its verdicts are never combined with the rates of the knowledge graph. A
+judge can give different verdicts for the same input, so every claim is judged several times, and
+the share of claims with identical verdicts is reported. The probe runs only if a recipe names a
+judge; a failed call of the judge is a missing value, never a verdict. See
+docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Judged(NamedTuple):
 
     @property
     def majority(self) -> str | None:
-        """The verdict of more than half of the repeats; None if there is none."""
+        """Verdict of more than half of the repeats; None if there is no such verdict."""
         given = Counter(verdict for verdict in self.verdicts if verdict is not None)
         best = given.most_common(1)
         return best[0][0] if best and 2 * best[0][1] > len(self.verdicts) else None
@@ -54,13 +54,13 @@ class _Judged(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeProbe:
-    """Asks a language-model judge for verdicts on the facts in the reasons of a list.
+    """Verdicts of a language-model judge on the facts in the reasons of a list.
 
     Attributes:
-        judge: `openai:BASE_URL#MODEL`; the audit of a local recommender needs `--online` for a
-            judge on another machine.
+        judge: endpoint of the judge, `openai:BASE_URL#MODEL`; the audit of a local recommender
+            needs `--online` for a judge on another machine.
         n_users, k: as in `hallucination.claims`, whose responses are reused.
-        repeats: number of times that each claim is judged, at least 3.
+        repeats: number of verdicts per claim, at least 3.
     """
 
     judge: str = ""
@@ -72,19 +72,19 @@ class JudgeProbe:
     def __post_init__(self) -> None:
         if self.n_users < 1 or self.k < 1 or self.repeats < 3:
             raise InvalidArgument(
-                f"{PREFIX} got n_users={self.n_users}, k={self.k}, repeats={self.repeats}. "
-                "Give at least 1, 1 and 3."
+                f"{PREFIX} got n_users={self.n_users}, k={self.k}, repeats={self.repeats}. Give "
+                "n_users and k of at least 1, and repeats of at least 3."
             )
         if self.judge and not self.judge.startswith(_SCHEME):
-            raise InvalidArgument(
-                f"{PREFIX} got the judge {self.judge!r}. Write openai:BASE_URL#MODEL."
-            )
+            raise InvalidArgument(f"{PREFIX} got judge={self.judge!r}. Give openai:BASE_URL#MODEL.")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
         """Extract the claims of the reasons, judge each, and compare with the graph."""
         reasons = target.prompts.tasks.get("reasons")
         if not self.judge:
-            raise NotAssessable("the recipe names no judge; only the graph's verdicts are reported")
+            raise NotAssessable(
+                "the recipe names no judge, so only the graph's verdicts are reported"
+            )
         if reasons is None or not target.reads_prompt:
             raise NotAssessable("the recommender has no prompt for lists with reasons")
         asked = requests_for_reasons(target, context, reasons.ask[0], self.n_users, self.k)
@@ -128,7 +128,7 @@ def _question(target: Target, claim: Claim) -> str:
 
 
 def _ask(endpoint: Endpoint, questions: Sequence[str], seeds: Sequence[int]) -> list[str | None]:
-    """The verdicts of the judge; None for a failed call or a response without a verdict."""
+    """Request the judge's verdicts; None for a failed call or a response without a verdict."""
     try:
         texts = endpoint.generate(questions, max_new_tokens=8, temperature=0.7, seeds=seeds)
     except TargetError:
@@ -179,7 +179,10 @@ def _findings(
             },
             evidence=[_evidence(one) for one in shown[:5]],
             n_cases=len(shown),
-            notes=["opinion of a language-model judge, which does not affect the graph's rates"],
+            notes=[
+                "verdicts of a language-model judge, which do not affect the rates of the "
+                "knowledge graph"
+            ],
         )
 
 

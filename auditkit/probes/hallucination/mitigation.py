@@ -1,4 +1,4 @@
-"""Mitigations of hallucination: what does each improve, and what does it cost?
+"""Mitigations of hallucination: what does each mitigation improve, and what does it cost?
 
 All variants get the same requests, and each is compared with the recommender without mitigation,
 paired by request. A list of catalog items is not necessarily useful, because constrained decoding
@@ -73,8 +73,7 @@ Column = Sequence[float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class MitigationProbe:
-    """Compares responses with each mitigation to responses without, and reports the risk-coverage
-    curve of withholding items.
+    """Responses with each mitigation compared with those without, and a risk-coverage curve.
 
     Attributes:
         n_users: number of users, with one request each per variant, one in three with a constraint.
@@ -82,8 +81,8 @@ class MitigationProbe:
         variants: names of the mitigations; `free`, without mitigation, is always included.
             `agreement` and `vote` are not in the default, because they cost `n_samples` calls per
             request.
-        n_samples: sampled lists per request for `agreement` and `vote`.
-        temperature: of these samples.
+        n_samples: number of sampled lists per request for `agreement` and `vote`.
+        temperature: sampling temperature of these lists, above 0.
     """
 
     n_users: int = 100
@@ -97,7 +96,7 @@ class MitigationProbe:
         if self.k < 1 or self.n_users < 1 or not self.variants:
             raise InvalidArgument(
                 f"{PREFIX} got k={self.k}, n_users={self.n_users}, variants={self.variants}. Give "
-                "at least 1 of each."
+                "k and n_users of at least 1, and at least one variant."
             )
         Sampling(self.n_samples, self.temperature)
 
@@ -113,7 +112,9 @@ class MitigationProbe:
             if name not in self.variants or name == "free":
                 continue
             if target.stop.stopped:
-                reasons[name] = f"the run was stopped before ({target.stop.stopped})"
+                reasons[name] = (
+                    f"the run stopped before this variant was tested ({target.stop.stopped})"
+                )
                 continue
             try:
                 if name == "abstention":
@@ -148,7 +149,7 @@ class MitigationProbe:
         answers: VariantResponses,
         unreadable: str | None,
     ) -> Iterator[Finding]:
-        """Findings on all metrics of one variant, and on their changes from no mitigation."""
+        """Yield findings on all metrics of one variant, and on their changes from no mitigation."""
         for metric in COLUMNS:
             concerned = [
                 i
@@ -205,7 +206,7 @@ class MitigationProbe:
                     unit=unit,
                     direction=direction,
                     n_missing=len(concerned) - len(pairs),
-                    reason="the rate is defined for no request with both variants",
+                    reason="no request has a defined rate both with and without the mitigation",
                     limits=(0, 1),
                 ),
                 group=f"variant={name}",
@@ -219,7 +220,7 @@ def _columns(
     answers: VariantResponses,
     reader: ClaimReader,
 ) -> dict[str, Column]:
-    """All metrics of one variant, each with one value per request; a value is None if undefined."""
+    """Compute all metrics of one variant, one value per request; None if undefined."""
     found: dict[str, list[float | None]] = {name: [None] * len(asked) for name in COLUMNS}
     for i, (one, response) in enumerate(zip(asked, answers.responses, strict=True)):
         if response.status in UTILITY_STATUSES:
@@ -243,7 +244,9 @@ def _columns(
 
 
 def _contradicted(reader: ClaimReader, response: Response) -> float | None:
-    """Share of the facts stated in the text of a response that the graph contradicts."""
+    """Compute the share of a response's stated facts that the graph contradicts; None without
+    facts.
+    """
     if not response.text:
         return None
     (reading,) = reader.read([response.text])
@@ -256,9 +259,9 @@ def _contradicted(reader: ClaimReader, response: Response) -> float | None:
 def _utility(
     context: Context, asked: Sequence[ConstrainedRequest], responses: Sequence[Response]
 ) -> dict[int, tuple[float, ...]]:
-    """Recall and NDCG of the responses to users with held-out items, by index of the request.
+    """Compute recall and NDCG for users with held-out items, by index of the request.
 
-    Empty if the recommender may have been trained on the held-out items.
+    The result is empty if the recommender may have been trained on the held-out items.
     """
     try:
         require_unseen_test_items(context)
@@ -281,7 +284,9 @@ def _utility(
 def _cost(
     context: Context, name: Variant, answers: VariantResponses, free: VariantResponses
 ) -> Iterator[Finding]:
-    """Findings on calls and tokens relative to no mitigation, over requests with both responses."""
+    """Yield findings on calls and tokens relative to no mitigation, over requests with both
+    responses.
+    """
     if name == "free":
         return
     rows = [
@@ -309,7 +314,7 @@ def _cost(
                 unit=unit,
                 direction=direction,
                 n_missing=len(answers.responses) - len(pairs),
-                reason="the recommender does not count them",
+                reason="the recommender does not count tokens",
             ),
             group=f"variant={name}",
         )
@@ -322,7 +327,9 @@ def _origins(
     name: Variant,
     answers: VariantResponses,
 ) -> Iterator[Finding]:
-    """Findings on grounded items: the shares that were linked inexactly, or are replacements."""
+    """Yield findings on grounded items: the shares that were linked inexactly or are
+    replacements.
+    """
     rows = [i for i, response in enumerate(answers.responses) if response.status == "ok"]
     lists = {i: answers.responses[i].items for i in rows}
     rescued = {
@@ -358,7 +365,7 @@ def _worst(
     asked: Sequence[ConstrainedRequest],
     responses: Sequence[Response],
 ) -> list[Evidence]:
-    """Evidence: up to two responses with the largest values of a rate."""
+    """Cite up to two responses with the largest values of a rate."""
     if metric not in ("out_of_catalog_rate", "claim_contradicted_rate"):
         return []
     words = metric.removesuffix("_rate").replace("_", " ")

@@ -1,9 +1,9 @@
 """Mitigation variants, which all answer the same requests.
 
-All responses are obtained through the Target, so each is in the evidence under its own request.
+All requests are sent through the Target, so the evidence contains each response with its request.
 Candidates are retrieved with item-kNN on the training interactions and shuffled. The held-out item
-is not added: it would make the variant look better than with any real retriever. See
-docs/explain/hallucination-mitigation.md.
+is not added to them, because this would make the variant look better than it is with a real
+retriever. See docs/explain/hallucination-mitigation.md.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class VariantResponses:
     """Responses of one variant, one entry per request.
 
     Attributes:
-        calls: number of calls of the recommender. tokens: number of tokens in prompts and
-            responses; None if they are not counted.
+        calls: number of calls of the recommender.
+        tokens: number of tokens in prompts and responses; None if they are not counted.
         replaced: number of items that came from requests for replacements.
     """
 
@@ -64,7 +64,7 @@ class VariantResponses:
 def requests_of(
     target: Target, context: Context, *, n_users: int, k: int
 ) -> list[ConstrainedRequest]:
-    """One rendered request per user, one in three with a constraint."""
+    """Create one rendered request per user; a third of the requests have a constraint."""
     asked = []
     for one in constrained_requests(target, context, context.sample_users(n_users), k=k):
         kept = one
@@ -78,8 +78,8 @@ class Variants:
     """Runs each variant once.
 
     Args:
-        asked: rendered requests, the same for all variants.
-        sampling: how the lists of the sampled variants are requested.
+        asked: rendered requests, which are the same for all variants.
+        sampling: number and temperature of the lists of sampled variants.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Variants:
         return _single(self._target.recommend([one.request for one in self.asked]))
 
     def answers(self, name: Variant) -> VariantResponses:
-        """Responses of a variant.
+        """Return the responses of a variant.
 
         Raises:
             NotAssessable: the target does not support the variant.
@@ -116,7 +116,7 @@ class Variants:
 
     @cached_property
     def samples(self) -> SampledLists:
-        """Sampled lists of every request; the recommender is called once for all of them."""
+        """Sampled lists of every request, which are requested only once and cached."""
         return sampled_lists(self._target, [one.request for one in self.asked], self._sampling)
 
     # --- after generation
@@ -164,7 +164,9 @@ class Variants:
         )
 
     def _listed(self, line: Callable[[Item], str], *, history: bool = False) -> VariantResponses:
-        """Responses to prompts that list the candidates, with one line of text per candidate."""
+        """Return the responses to prompts that list the candidates, one line of text per
+        candidate.
+        """
         known, window = self._target.catalog.index, self._number("history_window", 50)
         requests = []
         for one, candidates in zip(self.asked, self._retrieved, strict=True):
@@ -186,7 +188,7 @@ class Variants:
 
     @cached_property
     def _retrieved(self) -> list[list[Item]]:
-        """For each request, the best twenty unconsumed items that satisfy its constraint,
+        """Retrieve, for each request, the best twenty unconsumed items that satisfy its constraint,
         shuffled.
         """
         catalog = self._target.catalog
@@ -226,7 +228,7 @@ class Variants:
     def _writer(self) -> WritesTitles:
         recommender = self._target.recommender
         if not isinstance(recommender, Constrains):
-            raise NotAssessable("needs a local language model that generates its lists")
+            raise NotAssessable("the variant needs a local language model that generates its lists")
         titles = [item.display_title for item in self._target.catalog.items]
         try:
             return recommender.restricted_to(titles)
@@ -243,7 +245,9 @@ class Variants:
             raise NotAssessable("the recommender's templates do not support instructions")
 
     def _need_room(self, requests: Sequence[Request]) -> None:
-        """Require that all prompts fit; an overflow would count as a failure of the variant."""
+        """Require that all prompts fit the context, because an overflow would count as a failed
+        response.
+        """
         recommender = self._target.recommender
         if not isinstance(recommender, Bounded):
             return
@@ -253,14 +257,15 @@ class Variants:
             raise NotAssessable("the prompts with the list do not fit the model's context")
 
     def _number(self, name: str, default: int) -> int:
-        """A number in the decoding section of the manifest."""
+        """Read a number in the decoding section of the manifest, or return the default."""
         decoding = self._context.manifest.get("decoding")
         value = decoding.get(name) if isinstance(decoding, dict) else None
         return value if isinstance(value, int) else default
 
     def _count(self) -> Callable[[str], int]:
-        """A function that counts tokens with the recommender's tokenizer; without a tokenizer, it
-        counts words and punctuation marks.
+        """Return a function that counts tokens with the recommender's tokenizer.
+
+        Without a tokenizer, the function counts words and punctuation marks.
         """
         tokenizer = getattr(self._target.recommender, "tokenizer", None)
         if tokenizer is None:
@@ -273,7 +278,7 @@ def _rendered(target: Target, request: Request) -> Request:
 
 
 def _single(responses: Sequence[Response]) -> VariantResponses:
-    """Responses of a variant with one call per request."""
+    """Return the responses of a variant with one call per request."""
     return VariantResponses(
         tuple(responses),
         (1,) * len(responses),

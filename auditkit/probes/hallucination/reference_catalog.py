@@ -1,10 +1,11 @@
 """Unlinked titles that exist outside the catalog, looked up in a larger reference catalog.
 
-A title that is not in the catalog may be invented, or it may be a real item that the catalog lacks.
-The two need different remedies: the first is a hallucination, the second is solved by generation
-that is restricted to the catalog. A title that resembles one of the catalog counts as real only if
-the reference catalog has it literally, with the stated year. A misspelled title of the catalog thus
-never becomes a title that exists elsewhere. See docs/explain/hallucination.md.
+A title that is not in the catalog may be invented, or it may be a real item that the catalog does
+not have. The remedies differ: an invented title is a hallucination, whereas restricting generation
+to the catalog avoids real but absent items. A title that resembles a catalog title counts as real
+only if the reference catalog has exactly this title with the stated year. Thus a misspelled title
+of the catalog does not count as a title of the reference catalog. See
+docs/explain/hallucination.md.
 """
 
 from __future__ import annotations
@@ -24,25 +25,25 @@ _BY_TITLE = EXACT - {"id"}  # an id of the reference catalog is not a title
 
 
 def open_reference(named: str) -> Catalog | None:
-    """The reference catalog of a recipe; None if it names none.
+    """Open the reference catalog of a recipe; None if the recipe names none.
 
     Raises:
-        CatalogError: there is no such catalog, or it is damaged or not valid.
+        CatalogError: the catalog does not exist, is damaged, or is not valid.
     """
     return load_catalog(named) if named else None
 
 
 def titles_elsewhere(items: Iterable[RankedItem], reference: Catalog) -> dict[str, str]:
-    """The unlinked titles that the reference catalog has.
+    """Find the unlinked titles that are in the reference catalog.
 
     Args:
-        items: items of lists after linking to the audited catalog.
+        items: listed items after linking to the audited catalog.
         reference: the larger catalog.
 
     Returns:
-        Text as written -> title in the reference catalog. A text counts only if the linker finds
-        its title there without a repaired word or year. If the audited catalog has a similar title,
-        or this title with another year, the text must also state the year of the reference.
+        Title in the reference catalog by text as written. The linker must find the text there
+        without repairing a word or the year. If the audited catalog has a similar title, or this
+        title with another year, the text must also state the year in the reference catalog.
     """
     looked_up = [item for item in items if unmatched(item)]
     resembling = {item.raw for item in looked_up if item.link != "none"}
@@ -59,7 +60,7 @@ def titles_elsewhere(items: Iterable[RankedItem], reference: Catalog) -> dict[st
 
 
 def _named_by(link: Link, reference: Catalog) -> str | None:
-    """The item that a text names literally; of several with this title, the first."""
+    """Return the title of the item that a text names exactly; of several such items, the first."""
     if link.reason in _BY_TITLE:
         return link.item_id or next(iter(link.candidates), None)
     if link.reason != "ambiguous":

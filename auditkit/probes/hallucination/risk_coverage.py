@@ -1,8 +1,8 @@
 """Findings on a risk-coverage curve, for any confidence of items.
 
-The curve says how the error rate falls if items of low confidence are withheld, and the AUC whether
-confidence tells wrong items from right ones at all. Users are resampled, because items of one list
-are not independent.
+The curve shows how the error rate falls if items of low confidence are withheld. The AUC shows
+whether confidence separates wrong items from right items. Users are resampled, because items of one
+list are not independent.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ _STATISTICS: dict[str, Callable[[NDArray[np.float64]], float | None]] = {
     "coverage_at_risk_0.05": lambda risks: coverage_at_risk(risks, risk=0.05),
 }
 _BY_ITEMS = (
-    "at most 5% wrong by the upper bound of a 95% Clopper-Pearson interval, which treats items as "
-    "independent"
+    "the upper bound of a 95% Clopper-Pearson interval of the error rate is at most 5%; the "
+    "interval treats items as independent"
 )
 _NOT_TOLD = (
-    "not shown to be above 0.5: this confidence does not tell wrong items from right ones, so "
-    "withholding items of low confidence does not remove them"
+    "not shown to be above 0.5: this confidence does not separate wrong items from right items, "
+    "so withholding items of low confidence does not remove wrong items"
 )
 
 
 class Method(NamedTuple):
-    """How confidence was measured: in words, and as the end of a finding's group."""
+    """Measure of confidence: its description, and its name as suffix of a finding's group."""
 
     label: str
     suffix: str
 
     @property
     def stream(self) -> tuple[str, ...]:
-        """Name of the random generator, besides error and metric."""
+        """Parts of the name of the random generator, in addition to error and metric."""
         return (self.suffix,) if self.suffix else ()
 
 
@@ -73,7 +73,8 @@ class LabeledItems(NamedTuple):
     """All items with a confidence and a label of one error.
 
     Attributes:
-        judged: by user. n_missing: number of users, n_missing_items: number of items, without.
+        judged: items by user.
+        n_missing, n_missing_items: number of users, and of items, without confidence or label.
     """
 
     error: str
@@ -83,7 +84,7 @@ class LabeledItems(NamedTuple):
 
     @property
     def confidence(self) -> list[float]:
-        """Of every item, [n]."""
+        """Confidence of every item, [n]."""
         return [value for one in self.judged for value in one.confidence]
 
     @property
@@ -93,11 +94,11 @@ class LabeledItems(NamedTuple):
 
     @property
     def user(self) -> NDArray[np.int64]:
-        """Row of the user of every item, [n]."""
+        """Index of the user of every item, [n]."""
         return np.repeat(np.arange(len(self.judged)), [len(one.wrong) for one in self.judged])
 
     def parameters(self, method: Method) -> dict[str, JsonValue]:
-        """What a finding states about the items."""
+        """Return the parameters of a finding that describe the items."""
         return {
             "n_items": len(self.wrong),
             "n_items_missing": self.n_missing_items,
@@ -106,7 +107,9 @@ class LabeledItems(NamedTuple):
 
 
 def curve_findings(context: Context, items: LabeledItems, method: Method) -> Iterator[Finding]:
-    """The summary statistics of the curve of one error; the first contains its points."""
+    """Yield the summary statistics of one error's curve; the first finding has the curve's
+    points.
+    """
     confidence, wrong, user = items.confidence, items.wrong, items.user
     n = len(items.judged)
     curve = risk_curve(confidence, wrong)
@@ -144,7 +147,7 @@ def curve_findings(context: Context, items: LabeledItems, method: Method) -> Ite
 
 
 def auc_finding(context: Context, items: LabeledItems, method: Method) -> Finding:
-    """How well confidence tells wrong items from right ones."""
+    """Estimate how well confidence separates wrong items from right items."""
     metric = f"{context.probe_id}.confidence_auc"
     unit, direction = unit_of(metric)
     confidence, wrong, user = items.confidence, items.wrong, items.user
@@ -177,7 +180,7 @@ def auc_finding(context: Context, items: LabeledItems, method: Method) -> Findin
 
 
 def _points(curve: NDArray[np.float64]) -> list[JsonValue]:
-    """At most 101 points (coverage, risk) of a curve, for the report."""
+    """Return at most 101 points (coverage, risk) of a curve, for the report."""
     n = len(curve)
     places = np.unique(np.linspace(0, max(0, n - 1), min(n, _POINTS)).astype(int))
     return [[round((int(i) + 1) / n, 6), round(float(curve[i]), 6)] for i in places]

@@ -1,8 +1,8 @@
 """Repeated lists for the same request, sampled at a temperature above 0.
 
-The agreement of the samples is the confidence of an item where a recommender has no
-log-probabilities (`metrics.sample_agreement`). A recommender that ignores temperature and seed
-repeats itself, which would look like perfect confidence; it is detected and has no confidence.
+The agreement of the samples is the confidence of an item if a recommender has no log-probabilities
+(`metrics.sample_agreement`). A recommender that ignores temperature and seed returns equal samples,
+which would look like perfect confidence; such recommenders are detected and get no confidence.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ _LEAST_VARIED = 0.05  # batching alone makes a few lists of a greedy server diff
 
 @dataclass(frozen=True)
 class Sampling:
-    """How lists are sampled.
+    """Settings of the sampling of lists.
 
     Attributes:
-        n: samples per request, at least 2. temperature: above 0.
+        n: number of samples per request, at least 2.
+        temperature: sampling temperature, above 0.
     """
 
     n: int = 8
@@ -47,7 +48,7 @@ class SampledLists:
     """Samples of every request.
 
     Attributes:
-        sampling: how they were requested.
+        sampling: number of samples and temperature.
         responses: `sampling.n` responses per request, in the order of the requests.
     """
 
@@ -56,7 +57,7 @@ class SampledLists:
 
     @property
     def label(self) -> str:
-        """The method of confidence, as findings name it."""
+        """Name of this measure of confidence in findings."""
         return f"agreement of {self.sampling.n} samples"
 
     def require_variation(self) -> None:
@@ -78,11 +79,12 @@ class SampledLists:
             )
 
     def confidences(self, responses: Sequence[Response]) -> list[list[float | None]]:
-        """Share of the samples that contain each item of each response, in [0, 1]; None if fewer
-        than half of the samples can be read.
+        """Compute the share of samples, in [0, 1], that contain each item of each response.
 
-        Items are the same if they are linked to the same catalog item, or if they are not linked
-        and have the same normalized title.
+        The share is None if fewer than half of the samples can be read.
+
+        Two items are equal if they are linked to the same catalog item, or if they are not linked
+        and have equal normalized titles.
         """
         found: list[list[float | None]] = []
         for i, response in enumerate(responses):
@@ -92,7 +94,9 @@ class SampledLists:
         return found
 
     def votes(self, requests: Sequence[Request]) -> list[Response]:
-        """For each request, the list of the items that at least half of its samples contain."""
+        """Create, for each request, a list of the items that at least half of its samples
+        contain.
+        """
         return [self._vote(i, request) for i, request in enumerate(requests)]
 
     def _vote(self, i: int, request: Request) -> Response:
@@ -114,13 +118,15 @@ class SampledLists:
         return [one for one in self.responses[i] if one.status in _USABLE]
 
     def _read(self, i: int) -> list[list[str]]:
-        """Item ids of the usable samples; empty if fewer than half of them, or one, are usable."""
+        """Return the item ids of the usable samples; empty if only one or fewer than half are
+        usable.
+        """
         own = [item_ids(one) for one in self._usable(i)]
         return own if len(own) >= max(2, self.sampling.n / 2) else []
 
 
 def sampled_lists(target: Target, requests: Sequence[Request], sampling: Sampling) -> SampledLists:
-    """Request every list several times, each with its own seed."""
+    """Request every list several times, each time with another seed."""
     repeats = range(1, sampling.n + 1)
     asked = [
         replace(request, temperature=sampling.temperature, repeat=repeat)
@@ -133,7 +139,9 @@ def sampled_lists(target: Target, requests: Sequence[Request], sampling: Samplin
 
 
 def _form(response: Response) -> tuple[str, ...]:
-    """What is compared to tell whether two samples are equal: the text, otherwise the titles."""
+    """Return what is compared to decide whether two samples are equal: the text, or else the
+    titles.
+    """
     if response.text is not None:
         return (response.text,)
     return (response.status, *(item.raw for item in response.items))

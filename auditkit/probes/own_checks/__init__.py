@@ -1,1 +1,1 @@
-"""Checks that users write in a recipe: conditions on listed items, answers and texts."""
+"""Own checks, which users write in a recipe: conditions on listed items, answers and texts."""

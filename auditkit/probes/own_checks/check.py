@@ -1,7 +1,7 @@
-"""Schema of one entry of `checks:` in a recipe: what must not occur, and where it is looked for.
+"""Schema of one entry of `checks:` in a recipe, which describes a violation and where to find it.
 
-Every check states a violation, so lower is better for each of them and a policy limits it by `max`.
-A check that could never find anything is rejected when the recipe is read.
+Every check describes a violation, so lower rates are better, and a policy limits them by `max`. A
+check that could never find a violation is rejected when the recipe is read.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ class OwnCheck(BaseModel):
 
     Attributes:
         id: the metric is `check.<id>`.
-        about: what the check is for; shown in the report.
-        on: `items` counts listed catalog items, `answer` and `text` count responses.
-        attribute: predicate of the catalog's graph, such as `year`; with one of `is`, `is_not`,
-            `below` and `above` (exclusive bounds, a date as a text).
-        in_history: an item that the user's history contains.
-        fewer_than: an answer with fewer listed items.
-        contains: a text with any of these words, ignoring case. lacks: a text with none of them.
-        matches: a text in which this regular expression is found.
+        about: description of the check in the report.
+        on: what is checked; `items` counts listed catalog items, `answer` and `text` count
+            responses.
+        attribute: predicate of the catalog's graph, such as `year`, which needs exactly one of
+            `is`, `is_not`, `below` and `above`. Bounds are exclusive; dates are written as texts.
+        in_history: violated by an item that is in the user's history.
+        fewer_than: violated by an answer with fewer listed items.
+        contains: violated by a text with any of these words, ignoring case.
+        lacks: violated by a text with none of these words, ignoring case.
+        matches: violated by a text in which this regular expression matches.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -58,8 +60,9 @@ class OwnCheck(BaseModel):
 
     @property
     def comparison(self) -> tuple[Operator, str]:
-        """Operator and value of a check with `attribute`; an item that satisfies the comparison
-        violates the check.
+        """Operator and value of a check with `attribute`.
+
+        An item that satisfies the comparison violates the check.
         """
         operator, value = next(self._comparisons())
         return operator, repr(value).removesuffix(".0") if isinstance(value, float) else value
@@ -80,10 +83,11 @@ class OwnCheck(BaseModel):
         if len(given) != 1 or given[0] not in own:
             stated = " and ".join(given) or "none"
             raise ValueError(
-                f"a check on: {self.on} takes exactly one of {', '.join(own)} (got {stated})"
+                f"a check with `on: {self.on}` needs exactly one of {', '.join(own)}, but has "
+                f"{stated}"
             )
         if len(list(self._comparisons())) != (1 if self.attribute is not None else 0):
-            raise ValueError("attribute takes exactly one of is, is_not, below, above")
+            raise ValueError("`attribute` needs exactly one of is, is_not, below and above")
         if self.matches is not None:
             check_pattern(self.matches)
         return self

@@ -1,8 +1,8 @@
-"""Regular expressions that users write: which ones are refused before they read a text.
+"""Check of users' regular expressions, which rejects slow patterns before they are applied.
 
 Python's engine backtracks, and a repetition of a group with a repetition inside, such as `(a+)+`,
-takes exponential time on a text that almost matches. Such patterns are found by their structure.
-Alternatives that overlap, such as `(a|a)*`, are not found.
+takes exponential time on a text that almost matches. Such patterns are detected by their structure.
+Overlapping alternatives, such as `(a|a)*`, are not detected.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ _TOKEN = re.compile(
 
 
 def check_pattern(pattern: str) -> None:
-    """Refuse a pattern that is invalid, finds every text, or may take exponential time.
+    """Reject a pattern that is invalid, matches every text, or may take exponential time.
 
     Raises:
-        ValueError: with the reason.
+        ValueError: the pattern is rejected; the message states the reason.
     """
     try:
         found_in_nothing = re.search(pattern, "") is not None
     except re.error as error:
-        raise ValueError(f"matches is not a regular expression: {error}") from None
+        raise ValueError(f"`matches` is not a valid regular expression: {error}") from None
     if found_in_nothing:
-        raise ValueError("matches finds the empty text, so every answer would be a violation")
+        raise ValueError(
+            "`matches` also matches the empty text, so every answer would be a violation"
+        )
     if has_nested_repetition(pattern):
         raise ValueError(
-            "matches repeats a group that has a repetition inside, which may take hours on one "
-            "text; write it without nesting, or use contains"
+            "`matches` repeats a group that contains a repetition, which may take hours on one "
+            "text; write the pattern without nested repetitions, or use `contains`"
         )
 
 
 def has_nested_repetition(pattern: str) -> bool:
-    """Whether a group is repeated that has a repetition at any depth, as in `((a+)b)*`."""
+    """Whether a repeated group contains a repetition at any depth, as in `((a+)b)*`."""
     repeated = [False]  # for each open group, whether it has a repetition so far
     closed: bool | None = None  # of the group that the last token closed
     for kind in _tokens(pattern):

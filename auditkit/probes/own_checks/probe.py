@@ -1,8 +1,9 @@
-"""Your own checks: how often do responses violate the conditions that the recipe states?
+"""Own checks: how often do responses violate the conditions that the recipe states?
 
 One neutral request per user serves all checks. Each check is a metric `check.<id>`: the mean over
-users of the share of violations, so the items of one list do not count as independent. What could
-not be judged leaves the denominator and is counted. See docs/how-to/write-your-own-check.md.
+users of the share of violations, so the items of one list do not count as independent. Items and
+texts that cannot be judged are left out of the denominator and counted. See
+docs/how-to/write-your-own-check.md.
 """
 
 from __future__ import annotations
@@ -58,11 +59,11 @@ class OwnChecksProbe:
         ids = [check.id for check in self.checks]
         if twice := sorted({name for name in ids if ids.count(name) > 1}):
             raise InvalidArgument(
-                f"the check {twice[0]!r} occurs twice. Give every check an id of its own."
+                f"the check id {twice[0]!r} occurs twice. Give every check a different id."
             )
         if min(self.n_users, self.k) < 1:
             raise InvalidArgument(
-                f"check got n_users={self.n_users}, k={self.k}. Give at least 1 of each."
+                f"check got n_users={self.n_users}, k={self.k}. Give at least 1 for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -124,7 +125,7 @@ def _nothing_judged(check: OwnCheck) -> str:
 
 def _notes(check: OwnCheck, texts: Sequence[str]) -> list[str]:
     cut = sum(len(text) > MOST_CHARACTERS for text in texts) if check.on == "text" else 0
-    shortened = f"{cut} texts were read up to their first {MOST_CHARACTERS:,} characters"
+    shortened = f"only the first {MOST_CHARACTERS:,} characters of {cut} longer texts were checked"
     return [check.about, *([shortened] if cut else [])]
 
 
@@ -134,7 +135,7 @@ def _worst(
     responses: Sequence[Response],
     found: Mapping[int, Violations],
 ) -> list[Evidence]:
-    """Up to five responses with the largest shares of violations."""
+    """Cite up to five responses with the largest shares of violations."""
     wrong = [(row, one) for row, one in found.items() if one.n]
     wrong.sort(key=lambda pair: (-(pair[1].share or 0.0), pair[0]))
     return [

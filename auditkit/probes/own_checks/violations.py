@@ -1,4 +1,4 @@
-"""Violations of one check in one response: how many, of how many, and an example."""
+"""Violations of one check in one response, with an example."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ class Violations:
     """Result of a check on one response.
 
     Attributes:
-        n: number of violations. of: number of items or texts that could be judged.
-        undecided: listed items that could not be judged: not in the catalog, or without a value.
-        example: what is wrong, for the evidence; empty without a violation.
+        n: number of violations.
+        of: number of items or texts that could be judged.
+        undecided: number of listed items that could not be judged, because they are not in the
+            catalog or have no value.
+        example: description of a violation for the evidence; empty without a violation.
     """
 
     n: int
@@ -42,9 +44,9 @@ class Violations:
 
 
 def not_assessable(check: OwnCheck, catalog: Catalog) -> str | None:
-    """Why a check could find nothing in answers about this catalog; None if it can.
+    """Return why a check could never find a violation in this catalog; None if it could.
 
-    A misspelled attribute or value must not read as a rate of 0.
+    A misspelled attribute or value must not result in a rate of 0.
     """
     if check.attribute is None:
         return None
@@ -52,7 +54,8 @@ def not_assessable(check: OwnCheck, catalog: Catalog) -> str | None:
     if check.attribute not in graph.codes:
         return (
             f"the catalog has no attribute {check.attribute!r}."
-            f"{did_you_mean(check.attribute, graph.codes)} It has {', '.join(graph.codes)}"
+            f"{did_you_mean(check.attribute, graph.codes)} Its attributes are "
+            f"{', '.join(graph.codes)}"
         )
     kind = graph.predicates[graph.codes[check.attribute]].type
     operator, value = check.comparison
@@ -76,7 +79,9 @@ def violations_in(
 
     Args:
         user: the user for whom the list was requested.
-        text: text of the response; the listed titles for a recommender without a text.
+        check: the check.
+        response: the response.
+        text: text of the response, or the listed titles for a recommender that returns no text.
     """
     if check.on == "items":
         return _in_items(check, response, user, catalog)

@@ -1,9 +1,9 @@
-"""What the stages of a pipeline did with one user's held-out items, and where each item came from.
+"""Fate of one user's held-out items in the stages of a pipeline, and origin of listed items.
 
-A held-out item that is missing from the final list was lost by one stage: the one after the last
-stage that still had it. An item that the last stage lists without having been given it is not
-lost. So the hit rate and the rates of the stages add up to 1. Where the first stage writes a query,
-an item that is not found by it, and is found by the titles of the history, is lost by the query.
+A held-out item that is missing from the final list counts as lost by the stage after the last stage
+that returned it. An item that the last stage lists although it was not a candidate is not lost. So
+the hit rate and the loss rates of the stages add up to 1. If the first stage writes a query, an
+item that the query does not find but the titles of the history do find is lost by the query.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ _SEVERAL = ("ambiguous", "ambiguous_variant", "duplicate_title")
 
 @dataclass
 class StageOutcome:
-    """One stage and one user.
+    """Outcome of one stage for one user.
 
     Attributes:
-        ran: whether the stage got the request; it does not after a stage without any item.
-        n_items: length of its output.
+        ran: whether the stage got the request; False after a stage that returned no items.
+        n_items: number of items in the output of the stage.
         has: share of the held-out items in the output of the stage, [0, 1].
         lost: share of the held-out items that this stage lost.
-        left_out: those of them that are not in its output; below_k: those that are below k there.
-        ndcg: NDCG@k of the first k items of its output.
-        outside: shares of its items that were not among its candidates (`left_candidates`): those
-            in the catalog (`out_of_candidates`) and the others (`out_of_catalog`). None without
-            items that the linker can decide. The first stage has no candidates, so only its
-            `out_of_catalog` is set.
-        n_outside: the numbers of these items.
-        examples: one sentence per kind of fault, by the name of its share.
+        left_out, below_k: shares of the held-out items that were lost because they are not in the
+            output, or because they are below position k in it.
+        ndcg: NDCG@k of the output.
+        outside: share of output items that were not among the candidates (`left_candidates`), which
+            is the sum of items in the catalog (`out_of_candidates`) and other items
+            (`out_of_catalog`). None if the linker cannot decide any item. The first stage has no
+            candidates, so only `out_of_catalog` is set.
+        n_outside: numbers of the items in `outside`.
+        examples: a sentence on one example, by the name of the share.
     """
 
     ran: bool = False
@@ -62,16 +63,17 @@ def stage_outcomes(
     k: int,
     query: StageOutcome | None = None,
 ) -> list[StageOutcome]:
-    """Outcomes of the stages that return items, for one response.
+    """Compute the outcomes of the stages that return items, for one response.
 
     Args:
-        records: stages that ran, in order; stages that did not run have no record.
+        records: records of the stages that ran, in order.
         names: names of all stages, in order.
         targets: held-out items of the user, at least one.
-        catalog: catalog of the items. k: length of the list that counts, at least 1.
-        query: outcome of the stage that writes the query, if there is one. It is changed in place:
-            the held-out items that the query lost are added, and `has` is set to the recall of the
-            plain query if that ran.
+        catalog: catalog of the items.
+        k: cut-off of the final list, at least 1.
+        query: outcome of the stage that writes the query, if there is one. This outcome is changed
+            in place: the held-out items that the query lost are added, and `has` is set to the
+            recall of the plain query if the plain query ran.
     """
     ids = list(dict.fromkeys(target.id for target in targets))
     listed = [record.items for record in records]
@@ -102,8 +104,10 @@ def _fill_query(
     targets: Sequence[str],
     catalog: Catalog,
 ) -> Collection[str]:
-    """Fill in the recall of the plain query; returns the held-out items that the written query is
-    to blame for if no stage returns them.
+    """Fill in the recall of the plain query.
+
+    Returns the held-out items that only the plain query finds; if no stage returns such an item,
+    the written query lost it.
     """
     if query is None:
         return ()
@@ -128,8 +132,9 @@ def _attribute(
     k: int,
     query: StageOutcome | None,
 ) -> None:
-    """Count one held-out item that is not among the first k for the stage that lost it; for
-    `query`, if there is one, in place of the first.
+    """Count a held-out item that is not among the first k for the stage that lost it.
+
+    If `query` is given, it is charged instead of the first stage.
     """
     last = len(outputs) - 1
     if target in outputs[last][:k]:
@@ -139,7 +144,7 @@ def _attribute(
     outcome = query if query is not None and not had else found[at]
     outcome.lost += share
     if query is not None and not had:
-        by_plain = f'"{title}" is found by the titles of the history, and not by the query'
+        by_plain = f'"{title}" is found by the titles of the history but not by the query'
         outcome.examples.setdefault("lost", by_plain if query.ran else "there is no query")
         return
     if not had:
@@ -147,10 +152,13 @@ def _attribute(
         outcome.examples.setdefault("lost", said)
         return
     rank = outputs[at - 1].index(target) + 1
-    said = f'"{title}" was candidate {rank} of {names[at - 1]}, and {names[at]} '
+    said = f'"{title}" was candidate {rank} of {names[at - 1]}, but {names[at]} '
     if target in outputs[at]:
         outcome.below_k += share
-        kind, said = "below_k", f"{said}lists it at {outputs[at].index(target) + 1}, below {k}"
+        kind, said = (
+            "below_k",
+            f"{said}lists it at position {outputs[at].index(target) + 1}, below {k}",
+        )
     else:
         outcome.left_out += share
         kind, said = "left_out", f"{said}left it out"
@@ -159,7 +167,7 @@ def _attribute(
 
 
 def _items(outcome: StageOutcome, record: StageRecord, catalog: Catalog) -> None:
-    """Count the items of a stage by where they came from."""
+    """Count the items of a stage by their origin."""
     items, given = record.items, record.given
     allowed = {_entry(catalog, one.item_id) for one in given or () if one.item_id is not None}
     texts = {one.raw for one in given or () if one.item_id is None}
@@ -189,8 +197,10 @@ def _kind(
     *,
     chosen: bool,
 ) -> str:
-    """`candidate`, `out_of_candidates`, `out_of_catalog` or `undecided`; a title that fits several
-    items is the candidate among them.
+    """Return the origin of an item: `candidate`, `out_of_candidates`, `out_of_catalog` or
+    `undecided`.
+
+    A title that matches several items counts as the candidate among them.
     """
     ids = [item.item_id] if item.item_id is not None else []
     if item.link in _SEVERAL:
@@ -205,12 +215,14 @@ def _kind(
 
 
 def _entry(catalog: Catalog, item_id: str) -> object:
-    """Key by which two ids of one film are the same; an id that the catalog lacks is its own."""
+    """Return a key that is equal for duplicate entries; the key of an unknown id is the id."""
     return entry_of(catalog, item_id) if item_id in catalog.index else item_id
 
 
 def _ids(items: Sequence[RankedItem], targets: Collection[str], catalog: Catalog) -> list[str]:
-    """Ids of a list without repeats; of several items with a listed title, the held-out one."""
+    """Return the ids of a list without repeats; of several matching items, the held-out one
+    counts.
+    """
     ids = []
     for place, item in enumerate(items):
         same = catalog.link([item.raw])[0].candidates if item.link == "duplicate_title" else ()

@@ -1,9 +1,9 @@
-"""Stages of a pipeline: which of them loses the held-out items, and which adds items of its own?
+"""Stages of a pipeline: which stage loses held-out items, and which adds other items?
 
-A retriever that misses the right items and a language model that drops them give the same hit rate,
-and call for opposite repairs. The requests are those of `utility.ranking`, so an audit with both
-probes sends each once; the candidates of every stage are read from the trace of the responses. See
-docs/how-to/audit-a-pipeline.md.
+A retriever that misses the right items and a language model that drops them give equal hit rates
+but need opposite repairs. The requests are those of `utility.ranking`, so an audit with both probes
+sends each request only once; the candidates of every stage are read from the trace of the
+responses. See docs/how-to/audit-a-pipeline.md.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class _Passed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StagesProbe:
-    """Per stage of a pipeline: held-out items that it lost, items that it added, and what it does
-    to NDCG@10.
+    """Lost held-out items, added items and change of NDCG@10, for every stage of a pipeline.
 
     Attributes:
-        n_users: largest number of users; more are sampled with the seed of the run. None for all.
+        n_users: largest number of users; from more users, a sample is taken with the seed of the
+            run. None for all users.
     """
 
     n_users: int | None = 1_000
@@ -64,7 +64,8 @@ class StagesProbe:
     def __post_init__(self) -> None:
         if self.n_users is not None and self.n_users < 1:
             raise InvalidArgument(
-                f"utility.stages got n_users={self.n_users}. Give at least 1, or leave it out."
+                f"utility.stages got n_users={self.n_users}. Give at least 1 user, or leave "
+                "n_users out for all users."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -102,8 +103,10 @@ class StagesProbe:
 
 @dataclass(frozen=True)
 class _Findings:
-    """Findings on the outcomes of all users; `n_missing` users have no response. `first` is the
-    place of the first stage that returns items: 1 after a stage that writes a query, else 0.
+    """Findings on the outcomes of all users; `n_missing` users have no response.
+
+    `first` is the index of the first stage that returns items: 1 after a stage that writes a query,
+    else 0.
     """
 
     context: Context
@@ -139,7 +142,7 @@ class _Findings:
             yield self._change(place)
 
     def _query_gain(self) -> Finding:
-        """Recall of the written query minus that of the titles of the history."""
+        """Estimate the recall of the written query minus that of the titles of the history."""
         ran = [one for one in self.passed if one.stages[0].ran]
         return self._difference(
             "query_gain",
@@ -148,11 +151,13 @@ class _Findings:
             before=[one.stages[0].has for one in ran],
             after=[one.stages[1].has for one in ran],
             said="recall {before:.2f} with the titles of the history as the query, {after:.2f} "
-            "with the written one",
+            "with the written query",
         )
 
     def _added(self, place: int) -> Iterator[Finding]:
-        """Items of a stage that were not among its candidates; of the first, not in the catalog."""
+        """Yield shares of a stage's items that were not candidates or, for the first, not in the
+        catalog.
+        """
         ran = [one for one in self.passed if one.stages[place].ran]
         for kind in _ADDED if place > self.first else _ADDED[-1:]:
             rows = [(one, one.stages[place].outside[kind]) for one in ran]
@@ -175,7 +180,7 @@ class _Findings:
         counts: Mapping[str, JsonValue] | None = None,
         shows: str = "",
     ) -> Finding:
-        """The mean over users of a share in [0, 1], with the users that show it most."""
+        """Average a share in [0, 1] over users, and cite the users with the largest values."""
         of = self.passed if of is None else of
         full = f"{self.context.probe_id}.{name}"
         unit, direction = unit_of(full)
@@ -185,7 +190,7 @@ class _Findings:
             unit=unit,
             direction=direction,
             n_missing=self.n_missing + len(self.passed) - len(of),
-            reason="no response has an item of this stage that can be decided",
+            reason="no response has an item of this stage that the linker can decide",
             limits=(0, 1),
         )
         n_targets = sum(len(one.user.test_items) for one in of)
@@ -210,7 +215,7 @@ class _Findings:
         )
 
     def _change(self, place: int) -> Finding:
-        """NDCG@10 of the order of a stage minus that of the order of its candidates."""
+        """Estimate NDCG@10 of a stage's output minus NDCG@10 of its input order."""
         return self._difference(
             "ndcg_change",
             self.names[place],
@@ -231,7 +236,9 @@ class _Findings:
         after: Sequence[float],
         said: str,
     ) -> Finding:
-        """The mean change of a share in [0, 1], with the users whom it harms most."""
+        """Average the change of a share in [0, 1] over users, and cite the users with the worst
+        changes.
+        """
         full = f"{self.context.probe_id}.{name}"
         unit, direction = unit_of(full)
         measured = paired_difference(

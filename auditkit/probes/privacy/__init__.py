@@ -1,1 +1,1 @@
-"""Privacy: what is claimed about the training data, and what attacks find out about them."""
+"""Probes of privacy: the privacy claim, and attacks that test it."""

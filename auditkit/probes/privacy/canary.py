@@ -1,8 +1,9 @@
-"""Canary audit: what the losses of planted records show about epsilon, from one training run.
+"""Canary audit: what do the losses of planted records of one training run show about epsilon?
 
-The coins of the canaries are independent, so the number of correct guesses bounds epsilon from
-below with a stated confidence. A quiet audit is worth as much as its ceiling, the bound that all
-guesses correct would have given, so both are reported together. The guess rule is fixed beforehand.
+Canaries are planted independently, so the number of correct guesses bounds epsilon from below with
+a stated confidence. An audit without a finding is only informative up to its ceiling, the bound if
+all guesses had been correct, so bound and ceiling are reported together. The rule for the guesses
+is fixed in advance.
 
 Source: Steinke, Nasr & Jagielski 2023 (bound); Carlini et al. 2019 (exposure).
 """
@@ -45,14 +46,15 @@ MOST_MISSING = 0.10
 
 @dataclass(frozen=True, kw_only=True)
 class CanaryProbe:
-    """Guess from the losses which canaries were planted, and bound epsilon by the correct guesses.
+    """Lower bound of epsilon from guesses, based on losses, of which canaries were planted.
 
     Attributes:
-        canaries_file: the private list that training wrote, `NAME.canaries.jsonl`.
+        canaries_file: the private canary file that training wrote, `NAME.canaries.jsonl`.
         base_model: model folder with the weights before fine-tuning; the score of a canary is then
-            the loss that it lost. Without it the score is minus the loss.
+            the decrease of its loss by fine-tuning. Without a base model, the score is minus the
+            loss.
         n_exposure: number of canaries whose exposure is computed, sampled with the seed of the run.
-        n_secrets: number of other items with which the last item of a canary is compared, at most.
+        n_secrets: largest number of other items with which the last item of a canary is compared.
     """
 
     canaries_file: str = ""
@@ -69,7 +71,7 @@ class CanaryProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Score every canary once, then compare some with other secrets."""
+        """Score every canary once, then compute the exposure of some canaries."""
         require_unseen_test_items(context)
         listed = self._canaries(context)
         items = [_items(canary, context) for canary in listed.canaries]
@@ -90,10 +92,11 @@ class CanaryProbe:
         )
 
     def _canaries(self, context: Context) -> CanaryFile:
-        """The canaries of the audited model.
+        """Read the canaries of the audited model.
 
         Raises:
-            NotAssessable: no canaries were planted, or their file is not given or another's.
+            NotAssessable: no canaries were planted, or the canary file is not given or belongs to
+                another model.
         """
         training = block(context, "training") or {}
         declared = training.get("canaries")
@@ -109,17 +112,22 @@ class CanaryProbe:
         listed = CanaryFile.read(path)
         if declared and declared.get("file_sha256") != sha256_file(path):
             raise NotAssessable(
-                f"{path} is not the list of this model's canaries: its hash differs from that in "
-                "recommender.yaml; give the file that training wrote beside the model folder"
+                f"{path} is not the canary file of this model, because its hash differs from the "
+                "hash in recommender.yaml; give the file that training wrote beside the model "
+                "folder"
             )
         if len(listed.canaries) < 4:
-            raise NotAssessable(f"{path} has {len(listed.canaries)} canaries; at least 4 are used")
+            raise NotAssessable(
+                f"{path} has {len(listed.canaries)} canaries, but the probe needs at least 4"
+            )
         return listed
 
     def _scores(
         self, target: Target, context: Context, records: Sequence[Record]
     ) -> tuple[list[float | None], str]:
-        """The score of every canary, None where it is missing, and a note on what it is."""
+        """Return the score of every canary, or None if missing, and a note that describes the
+        score.
+        """
         responses = target.score(
             [record.request for record in records], [[record.continuation] for record in records]
         )
@@ -139,8 +147,10 @@ class CanaryProbe:
     def _bounds(
         self, context: Context, scored: CanaryScores, repeats: int, words: str
     ) -> Iterator[Finding]:
-        """The lower bound of epsilon, its ceiling, and its excess over the claim. Without a claim
-        the excess is of the group `claim=none`, so that a rule on it is shown and does not block.
+        """Yield the lower bound of epsilon, its ceiling, and its excess over the claim.
+
+        Without a claim, the excess has the group `claim=none`, so that a rule on it is shown but
+        does not block.
         """
         claim = claim_of(context)
         declared = (block(context, "training") or {}).get("canaries")
@@ -198,14 +208,14 @@ def _items(canary: Canary, context: Context) -> list[Item]:
     unknown = next((item for item in canary.items if item not in catalog.index), None)
     if unknown is not None:
         raise ConfigurationError(
-            f"The canary {canary.id} has the item {unknown}, which is not in the catalog. Give the "
-            "file of canaries and the data of this model."
+            f"The canary {canary.id} has the item {unknown}, which is not in the catalog. Give "
+            "the canary file and the data of this model."
         )
     return [Item(item, catalog[item].display_title) for item in canary.items]
 
 
 def _n_trained(context: Context) -> int:
-    """Number of real users that training could use."""
+    """Return the number of real users that training could use."""
     training: Mapping[str, Any] = block(context, "training") or {}
     n_held_out = len(training.get("holdout_users", []))
     return max(1, len(context.dataset.interactions.user_ids) - n_held_out)
@@ -214,7 +224,10 @@ def _n_trained(context: Context) -> int:
 def _exact(
     metric: str, value: float, n: int, n_missing: int, *, one_sided: bool = False
 ) -> ResampledEstimate:
-    """A value without sampling error; a one-sided one has no upper end, because it is a bound."""
+    """Create a value without sampling error.
+
+    A one-sided value has no upper end, because it is a lower bound.
+    """
     unit, direction = unit_of(metric)
     estimate = Estimate(
         value=value, low=value, high=None if one_sided else value, n=n, n_missing=n_missing,

@@ -1,4 +1,4 @@
-"""From the scores of canaries to a bound of epsilon, and what it says about a claim."""
+"""Lower bound of epsilon from the scores of canaries, and its comparison with a claim."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CanaryBound", "CanaryScores", "bound_of"]
 
 
 class CanaryScores(NamedTuple):
-    """Scores of all canaries, None where one is missing, and their coins."""
+    """Scores of all canaries, None if missing, and whether each canary was planted."""
 
     scores: Sequence[float | None]
     planted: Sequence[bool]
@@ -32,17 +32,19 @@ class CanaryScores(NamedTuple):
         return len(self.scores) - len(self.kept)
 
     def values(self) -> NDArray[np.float64]:
-        """Scores of `kept`."""
+        """Scores of the canaries in `kept`."""
         return np.array([score for score in self.scores if score is not None], dtype=np.float64)
 
     def sides(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scores of the canaries that are in, and of those that are out."""
+        """Scores of the planted canaries, and of the canaries that were not planted."""
         values, inside = self.values(), np.array([self.planted[i] for i in self.kept], dtype=bool)
         return values[inside], values[~inside]
 
     def too_many_missing(self, most: float) -> str | None:
-        """Why the scores cannot be used: on one side more than a share `most` is missing, and
-        failures may depend on what was planted. None if they can.
+        """Return why the scores cannot be used; None if they can.
+
+        They cannot if more than a share `most` of the planted or of the other canaries has no
+        score, because failures may then depend on planting.
         """
         for wanted, words in ((True, "planted"), (False, "other")):
             side = [s for s, planted in zip(self.scores, self.planted, strict=True)
@@ -54,7 +56,13 @@ class CanaryScores(NamedTuple):
 
 
 class CanaryBound(NamedTuple):
-    """A bound, the claim of `repeats` units with which it is compared, and a sentence on both."""
+    """Lower bound of epsilon from the guesses about canaries, beside the privacy claim.
+
+    Attributes:
+        claimed: the claim, converted to groups of as many units as a planted canary has copies;
+            None without a claim.
+        verdict: a sentence that compares both.
+    """
 
     bound: LowerBound
     claimed: Claim | None
@@ -70,14 +78,15 @@ def bound_of(
     n_units: int,
     rng: np.random.Generator,
 ) -> CanaryBound:
-    """Guess, count and bound.
+    """Guess which canaries were planted, count correct guesses, and bound epsilon.
 
     Args:
+        scored: scores of all canaries.
         claim: section `privacy` of recommender.yaml; None without a claim.
-        repeats: records of a planted canary; the claim for one unit is converted to that of a group
-            of this size.
+        repeats: number of copies of a planted canary; the claim for one unit is converted to a
+            claim for groups of this size.
         n_units: number of units in the training data; without a claim, delta is 1 / (10 n_units).
-        rng: breaks ties between scores.
+        rng: generator that breaks ties between scores.
     """
     guessed = guesses(scored.values(), rng=rng)
     coins = np.array([scored.planted[i] for i in scored.kept], dtype=bool)
@@ -97,7 +106,7 @@ def bound_of(
 
 
 def _bound(canaries: int, n_guesses: int, correct: int, delta: float) -> LowerBound:
-    """Bound and ceiling; both 0 if delta is so large that nothing is claimed."""
+    """Compute bound and ceiling; both are 0 if delta is so large that the claim is empty."""
     if delta >= 1:
         return LowerBound(0.0, 0.0)
     found, ceiling = (
@@ -109,17 +118,17 @@ def _bound(canaries: int, n_guesses: int, correct: int, delta: float) -> LowerBo
 
 def _verdict(bound: LowerBound, claimed: Claim | None, repeats: int) -> str:
     if claimed is None:
-        return f"no claim was made; measured leakage is at least {bound.epsilon:.2f} nats"
+        return (
+            "recommender.yaml makes no privacy claim; the measured epsilon is at least "
+            f"{bound.epsilon:.2f} nats"
+        )
     group = f" for {repeats} copies" if repeats > 1 else ""
     if bound.epsilon > claimed.epsilon:
         return (
-            f"contradicted: epsilon is at least {bound.epsilon:.2f}, and {claimed.epsilon:.2f} is "
-            f"claimed{group}; the training loop or the accounting is wrong"
+            f"contradicted: epsilon is at least {bound.epsilon:.2f}, but {claimed.epsilon:.2f} is "
+            f"claimed{group}, so the training loop or the accounting is wrong"
         )
-    sentence = f"not contradicted, testable up to {bound.ceiling:.2f}"
+    sentence = f"not contradicted; this audit could show an epsilon of up to {bound.ceiling:.2f}"
     if bound.ceiling < claimed.epsilon:
-        sentence += (
-            f"; {bound.ceiling:.2f} to {claimed.epsilon:.2f}, the claim{group}, was beyond this "
-            "audit"
-        )
+        sentence += f", less than the claim of {claimed.epsilon:.2f}{group}"
     return sentence

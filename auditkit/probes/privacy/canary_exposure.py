@@ -1,4 +1,4 @@
-"""Exposure of the last item of a canary among all items that its template allows."""
+"""Exposure of the last item of a canary, compared with all items that could be in its place."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def exposure_findings(
     n_canaries: int,
     n_secrets: int,
 ) -> Iterator[Finding]:
-    """Mean exposure of the canaries that are in; the baseline is that of those that are out.
+    """Yield the mean exposure of planted canaries, with that of the other canaries as baseline.
 
     Args:
-        listed: every canary with its items.
-        n_canaries: number of canaries, sampled without regard to their coins.
-        n_secrets: number of other items, sampled if the catalog has more.
+        listed: all canaries with their items.
+        n_canaries: number of canaries, sampled regardless of whether they were planted.
+        n_secrets: number of other items to compare with, sampled if the catalog has more.
     """
     order = context.rng("exposure").permutation(len(listed))[:n_canaries]
     chosen = [listed[int(i)] for i in np.sort(order)]
@@ -54,7 +54,7 @@ def exposure_findings(
         bootstrap_mean(
             sides[planted], rng=context.rng("exposure", str(planted)), unit=unit,
             direction=direction, n_missing=n_missing, limits=(0.0, most), draws=2_000,
-            reason="no canary of this side could be scored",
+            reason="no canary of this group could be scored",
         )
         for planted in (True, False)
     )  # fmt: skip
@@ -64,13 +64,14 @@ def exposure_findings(
         measured,
         baseline=baseline.estimate,
         parameters={"secrets": max(map(len, secrets)), "canaries": len(chosen)},
-        notes=["baseline: canaries that were not planted; 1.44 bits by chance"],
+        notes=["baseline: canaries that were not planted; the mean by chance is 1.44 bits"],
     )
 
 
 def _secrets(context: Context, canary: Canary, items: Sequence[Item], most: int) -> list[Item]:
-    """The last item of a canary, then other items that its template allows: those that are not
-    earlier in it.
+    """Return the last item of a canary, then other items that could be in its place.
+
+    Items that occur earlier in the canary are excluded.
     """
     others = [item for item in context.dataset.catalog.items if item.id not in set(canary.items)]
     order = context.rng("secrets", canary.id).permutation(len(others))[:most]
@@ -83,7 +84,7 @@ def _request(target: Target, canary: Canary, items: Sequence[Item]) -> Request:
 
 
 def _exposure(response: Response) -> float | None:
-    """Exposure in bits of the first continuation among all."""
+    """Compute the exposure, in bits, of the first continuation among all continuations."""
     tokens = response.derived.get("tokens")
     if response.status != "ok" or not isinstance(tokens, list):
         return None

@@ -1,7 +1,7 @@
 """Privacy claim: which differential-privacy bound does recommender.yaml state?
 
-The claim is a proven upper bound of what an attack can find out. Attacks give lower bounds, which
-can contradict a claim and never prove one.
+The claim is an upper bound of the information that any attack can gain. Attacks give lower bounds,
+which can contradict a claim but never prove it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ClaimProbe:
     needs: ClassVar[tuple[type, ...]] = ()
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Read the claim; the model is not called."""
+        """Yield the claim; the model is not called."""
         claim = claim_of(context)
         if claim is None:
             raise NotAssessable("recommender.yaml claims no differential privacy")

@@ -1,12 +1,13 @@
 """Unlearning: does the model still know users who asked to be forgotten?
 
-The audited model claims to have forgotten them; a retrained model has never read them. Both score
-the training records of the forgotten users, and of the held-out users, whom neither has read. The
-*gap* of a user is the retrained loss minus the audited loss: above 0, the audited model predicts
-the user better than a model without that memory. The gap of held-out users is the difference in
-quality between the two models, so the decision metric is the gap of the forgotten minus the gap of
-the held-out users. Far below 0, the model predicts forgotten users worse than strangers, which
-tells who asked to be forgotten.
+The audited model claims to have forgotten these users; a retrained model was trained without them.
+Both models score the training records of the forgotten users, and of held-out users, on whom
+neither model was trained. The *gap* of a user is the loss of the retrained model minus the loss of
+the audited model. If the gap is above 0, the audited model predicts the user better than a model
+that never saw the user. The gap of held-out users is the difference in quality between the two
+models, so the decision metric is the gap of the forgotten users minus the gap of the held-out
+users. If it is far below 0, the model predicts forgotten users worse than unknown users, which
+reveals who asked to be forgotten.
 
 Source: Bourtoule et al. 2021 (retraining as reference); loss attack, Yeom et al. 2018; the
 comparison with a retrained model after Hayes et al. 2024.
@@ -61,10 +62,11 @@ Values = NDArray[np.float64]
 
 
 class _Side(NamedTuple):
-    """Losses of a group of users, nats per token, in the same order.
+    """Losses of a group of users, nats per token.
 
     Attributes:
-        audited, retrained: losses under both models. n_missing: users without one of them.
+        audited, retrained: losses under the two models, in the same order of users.
+        n_missing: number of users without both losses.
     """
 
     audited: Values
@@ -73,16 +75,16 @@ class _Side(NamedTuple):
 
     @property
     def gaps(self) -> Values:
-        """Retrained minus audited loss."""
+        """Loss of the retrained model minus loss of the audited model, for every user."""
         return self.retrained - self.audited
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForgettingProbe:
-    """Compare a model that claims to have forgotten users with one retrained without them.
+    """Losses of an unlearned model compared with those of a model retrained without the users.
 
     Attributes:
-        users_file: text file with the id of one forgotten user in each line; keep it private.
+        users_file: text file with one id of a forgotten user per line; keep it private.
         retrained_model: model folder that was trained on the same data without these users, by a
             recipe with `data.forgetting`.
     """
@@ -103,8 +105,8 @@ class ForgettingProbe:
         strangers = set(training.get("holdout_users", []))
         if strangers != set(retrained.training.get("holdout_users", [])):
             raise ConfigurationError(
-                f"{self.retrained_model} held out other users than the audited model. Train both "
-                "with the same seed and holdout_users."
+                f"The model {self.retrained_model} held out other users than the audited model. "
+                "Train both models with the same seed and holdout_users."
             )
         ids = ids_of(context.users)
         forgotten = set(read_user_ids(Path(self.users_file), ids))
@@ -118,7 +120,7 @@ class ForgettingProbe:
     def _side(
         target: Target, context: Context, rows: Sequence[int], retrained: ReferenceModel
     ) -> _Side:
-        """Losses of the users in these rows; users with a short history are missing."""
+        """Compute the losses of the users in `rows`; users with a short history are missing."""
         lengths = history_lengths(context.users)
         records = [
             training_record(context.users[row], target, context) for row in rows if lengths[row] > 1
@@ -166,19 +168,26 @@ class ForgettingProbe:
 def difference_of_means(
     before: Values, after: Values, *, metric: str, rng: np.random.Generator, n_missing: int
 ) -> ResampledEstimate:
-    """Mean of `after` minus mean of `before`, with both groups resampled separately.
+    """Estimate the mean of `after` minus the mean of `before`; the groups are resampled separately.
 
     Args:
-        metric: registered metric, which gives unit and direction.
+        before, after: values of the users in the two groups.
+        metric: registered metric, which determines unit and direction.
+        rng: generator for the resamples.
+        n_missing: number of users without a value.
 
     Returns:
-        Estimate with n = units of both groups; undefined with fewer than two in a group, without
-        an interval if fewer than five of a group differ from the others.
+        Estimate, where n counts the users of both groups. Undefined with fewer than two users in a
+        group, and without an interval if fewer than five users of a group differ from the most
+        common value.
     """
     unit, direction = unit_of(metric)
     n = len(before) + len(after)
     if min(len(before), len(after)) < 2:
-        reason = f"{len(after)} forgotten and {len(before)} held-out users; needs two of each"
+        reason = (
+            f"only {len(after)} forgotten and {len(before)} held-out users have a value; two of "
+            "each are needed"
+        )
         return undefined(unit, direction, n=n, n_missing=n_missing, reason=reason)
     value = float(after.mean() - before.mean())
     if min(n_deviating(before), n_deviating(after)) < FEW_UNITS:
@@ -189,7 +198,7 @@ def difference_of_means(
 
 
 def _means(values: Values, rng: np.random.Generator) -> Values:
-    """Means of resamples, [draws]."""
+    """Return the means of resamples, [draws]."""
     found: Values = rng.choice(values, size=(_DRAWS, len(values))).mean(axis=1)
     return found
 
@@ -197,12 +206,15 @@ def _means(values: Values, rng: np.random.Generator) -> Values:
 def _in_words(net: ResampledEstimate) -> str:
     low, high = net.estimate.low, net.estimate.high
     if low is None or high is None:
-        return "too few users to say whether they are forgotten"
+        return "too few users to decide whether the model has forgotten them"
     if low > 0:
-        return "not forgotten: the model predicts these users better than a retrained one does"
+        return "not forgotten: the model predicts these users better than a retrained model does"
     if high < 0:
         return (
-            "forgotten too much: the model predicts these users worse than strangers, which tells "
-            "who asked"
+            "over-forgotten: the model predicts these users worse than unknown users, which "
+            "reveals who asked to be forgotten"
         )
-    return "no difference to a retrained model was found within this interval"
+    return (
+        "no difference from a retrained model was found; the interval bounds the possible "
+        "difference"
+    )

@@ -2,8 +2,8 @@
 
 The members and non-members must come from one random split: the `holdout_users` of training were
 never in the training data. A blind attack without access to the model checks that the two groups
-cannot be told apart from their data alone. Source: Yeom et al. 2018 (loss attack), Carlini et al.
-2022 (true positives at low false-positive rates); of the other attacks, see `membership_attacks`.
+cannot be separated by their data alone. Source: Yeom et al. 2018 (loss attack), Carlini et al. 2022
+(true positives at low false-positive rates); see `membership_attacks` for the other attacks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ from auditkit.types import Finding
 
 __all__ = ["MembershipProbe"]
 
-TOLD_APART = "not_assessable: the split can be distinguished without the model"
+TOLD_APART = (
+    "not_assessable: members and non-members can be distinguished without the model, so they do "
+    "not come from a random split"
+)
 _RATES = (0.01, 0.001)
 
 
@@ -49,18 +52,19 @@ def _compressed_length(user: User) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class MembershipProbe:
-    """Distinguish users of the training data from held-out users by the model's losses.
+    """AUC and true-positive rates of attacks that separate training users from held-out users.
 
     Attributes:
-        n_members: number of training users, sampled with the seed of the run; all held-out users
-            are scored.
-        attacks: names of the attacks; of several, `attack=any` is reported too, which fails if one
-            of them succeeds.
-        fprs: false-positive rates at which true positives are reported, 0.01 and 0.001; the second
-            needs 1,000 held-out users.
+        n_members: number of training users, sampled with the seed of the run; they are compared
+            with all held-out users.
+        attacks: names of the attacks; with several attacks, the group `attack=any` is also
+            reported, which fails if any of them succeeds.
+        fprs: false-positive rates at which true-positive rates are reported, out of 0.01 and 0.001;
+            0.001 needs 1,000 held-out users.
         base_model: model folder with the weights before fine-tuning, for the attack `reference`.
-        reference_models: model folders of the same data and recipe with other seeds, so that each
-            held out other users; for `reference`, `lira_*` and `rmia_*`.
+        reference_models: model folders that were trained on the same data with the same recipe but
+            other seeds, so that each held out other users; for the attacks `reference`, `lira_*`
+            and `rmia_*`.
     """
 
     n_members: int = 300
@@ -73,18 +77,18 @@ class MembershipProbe:
     def __post_init__(self) -> None:
         if self.n_members < 1:
             raise InvalidArgument(
-                f"privacy.membership got n_members={self.n_members}. Give at least 1."
+                f"privacy.membership got n_members={self.n_members}. Give at least 1 member."
             )
         unknown = [str(name) for name in self.attacks if name not in get_args(Attack)]
         unknown += [f"{rate:g}" for rate in self.fprs if rate not in _RATES]
         if unknown or not self.attacks:
             raise InvalidArgument(
-                f"privacy.membership got {', '.join(unknown) or 'no attack'}. Give attacks of "
-                f"{', '.join(get_args(Attack))} and fprs of 0.01 and 0.001."
+                f"privacy.membership got {', '.join(unknown) or 'no attack'}. Give attacks out of "
+                f"{', '.join(get_args(Attack))}, and fprs out of 0.01 and 0.001."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Score the history of every user once; a higher score means more likely a member."""
+        """Score the history of every user once, and compute all attacks from the scores."""
         require_unseen_test_items(context)
         split = members_and_others(context, self.n_members)
         users = [*split.members, *split.others]
@@ -94,7 +98,8 @@ class MembershipProbe:
         lengths = AttackScores(
             "blind",
             [-_compressed_length(user) for user in users],
-            "control without access to the model: minus the compressed length of the history",
+            "control without access to the model: the score is minus the compressed length of the "
+            "history",
         )
         control = auc(*lengths.sides(n_members), rng=context.rng("auc", "blind"))
         told_apart = control.estimate.low is not None and control.estimate.low > 0.5
@@ -122,7 +127,7 @@ class MembershipProbe:
         records: Sequence[Record],
         n_members: int,
     ) -> Evidence:
-        """Log-probabilities of the audited model, and the models that attacks compare with."""
+        """Collect the log-probabilities of the audited model, and load the reference models."""
         responses = target.score(
             [record.request for record in records], [[record.continuation] for record in records]
         )
@@ -146,7 +151,7 @@ class MembershipProbe:
     def _measure(
         self, context: Context, scores: AttackScores, n_members: int, n_missing: int
     ) -> Iterator[tuple[str, ResampledEstimate]]:
-        """AUC and true-positive rates of one attack."""
+        """Yield AUC and true-positive rates of one attack."""
         inside, outside = scores.sides(n_members)
         metrics = ["privacy.membership.auc"]
         metrics += [f"privacy.membership.tpr_at_fpr_{rate:g}" for rate in self.fprs]

@@ -31,23 +31,26 @@ _WORDS = {
     "loss": "loss attack: minus the mean negative log-likelihood of the user's history",
     "zlib": "zlib attack: minus the negative log-likelihood per byte of the compressed text",
     "min_k": "Min-K%: mean of the lowest fifth of the token log-probabilities",
-    "min_k_pp": "Min-K%++: the same, each token standardized by the next-token distribution",
+    "min_k_pp": "Min-K%++: mean of the lowest fifth of the token log-probabilities, standardized "
+    "by the next-token distribution",
     "reference": "reference attack: loss of reference models minus loss of the audited model",
     "lira_online": "LiRA: likelihood ratio of models trained with and without the user",
     "lira_offline": "LiRA: distance from models trained without the user",
     "rmia_online": "RMIA: share of other non-members that the user's likelihood ratio dominates",
-    "rmia_offline": "RMIA: the same, with models trained without the user",
+    "rmia_offline": "RMIA: share of other non-members that the user's likelihood ratio dominates, "
+    "with models trained without the user",
 }
 _MOST_POOLED = 64  # models, below which variances are pooled over users
 _POPULATION = 3  # one in three held-out users is compared with and not tested
 
 
 class AttackScores(NamedTuple):
-    """Scores of members, then of non-members; higher means more likely a member.
+    """Scores of members, then of non-members; a higher score means more likely a member.
 
     Attributes:
-        scores: one per user, None where it is missing. reason: why no user has a score.
-        excluded: number of non-members that the attack uses otherwise and does not test.
+        scores: one score per user; None if missing.
+        reason: why no user has a score; empty if some user has.
+        excluded: number of non-members that the attack uses for calibration and does not test.
     """
 
     name: str
@@ -58,11 +61,11 @@ class AttackScores(NamedTuple):
 
     @property
     def n_missing(self) -> int:
-        """Number of users without a score; users that are not tested do not count."""
+        """Number of users without a score, not counting excluded users."""
         return sum(score is None for score in self.scores) - self.excluded
 
     def sides(self, n_members: int) -> tuple[list[float], list[float]]:
-        """Known scores of members and of non-members."""
+        """Return the known scores of members and of non-members."""
         return (
             [one for one in self.scores[:n_members] if one is not None],
             [one for one in self.scores[n_members:] if one is not None],
@@ -71,13 +74,14 @@ class AttackScores(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the attacks read; members come first.
+    """Inputs of the attacks; members come first.
 
     Attributes:
-        records: prompt and scored text of every user. tokens: its token log-probabilities, nats;
-            None if the model did not score it.
-        recommender: the audited recommender, for attacks on a model in this process.
-        base: the weights before fine-tuning. references: models of other splits.
+        records: prompt and scored text of every user.
+        tokens: token log-probabilities of each text, nats; None if the model did not score it.
+        recommender: the audited recommender, for attacks that need a local model.
+        base: model with the weights before fine-tuning.
+        references: models that were trained on other splits.
     """
 
     records: Sequence[Record]
@@ -101,15 +105,19 @@ class Evidence:
 
     @cached_property
     def reference_losses(self) -> list[Values]:
-        """Mean negative log-likelihood under each reference model, [models][users], nats/token."""
+        """Mean negative log-likelihood under each reference model, nats per token,
+        [models][users].
+        """
         return [mean_losses(model, self.records) for model in self.references]
 
 
 def attack_scores(name: Attack, evidence: Evidence, *, rng: np.random.Generator) -> AttackScores:
-    """Scores of one attack, or the reason why it has none.
+    """Compute the scores of one attack, or return the reason why there are none.
 
     Args:
-        rng: chooses the non-members of RMIA's population.
+        name: name of the attack.
+        evidence: inputs of the attacks.
+        rng: generator that samples RMIA's population from the non-members.
     """
     words = _WORDS[name]
     if reason := _unavailable(name, evidence):
@@ -123,13 +131,16 @@ def attack_scores(name: Attack, evidence: Evidence, *, rng: np.random.Generator)
 def _unavailable(name: Attack, evidence: Evidence) -> str:
     if name == "min_k_pp" and not isinstance(evidence.recommender, TokenMoments):
         return (
-            "not_assessable: Min-K%++ needs the whole next-token distribution, which only a model "
-            "folder in this process provides"
+            "not_assessable: Min-K%++ needs the whole next-token distribution, which only a local "
+            "model folder provides"
         )
     if name == "reference" and evidence.base is None and not evidence.references:
-        return "not_assessable: the recipe names neither base_model nor reference_models"
+        return (
+            "not_assessable: this attack needs base_model or reference_models, but the recipe "
+            "names none"
+        )
     if name.startswith(("lira", "rmia")) and not evidence.references:
-        return "not_assessable: the recipe names no reference_models"
+        return "not_assessable: this attack needs reference_models, but the recipe names none"
     return ""
 
 
@@ -168,7 +179,9 @@ def _min_k_pp(evidence: Evidence) -> Values:
 
 
 def _reference(evidence: Evidence) -> Values:
-    """Loss of the base model, or mean loss of the reference models, minus the audited loss."""
+    """Return the loss of the base model, or mean loss of the reference models, minus the audited
+    loss.
+    """
     columns = [evidence.base_losses] if evidence.base else evidence.reference_losses
     scores: Values = []
     for own, others in zip(evidence.losses, zip(*columns, strict=True), strict=True):
@@ -179,8 +192,10 @@ def _reference(evidence: Evidence) -> Values:
 
 
 class _Table(NamedTuple):
-    """Users with all losses: their positions, losses [n], of the references [n, models], and which
-    reference was trained on them [n, models].
+    """Users for whom all losses are known.
+
+    The fields are positions [n], losses [n], losses of the reference models [n, models], and
+    whether each reference model was trained on the user [n, models].
     """
 
     rows: list[int]
@@ -217,7 +232,7 @@ def _lira(evidence: Evidence, mode: Mode) -> Values:
 
 
 def _rmia(evidence: Evidence, mode: Mode, rng: np.random.Generator) -> tuple[Values, int]:
-    """Scores, and the number of held-out users that form the population."""
+    """Compute RMIA scores; return also the number of held-out users that form the population."""
     n, n_members = len(evidence.records), evidence.n_members
     held_out = n_members + rng.permutation(n - n_members)
     population = sorted(int(i) for i in held_out[: len(held_out) // _POPULATION])

@@ -1,4 +1,4 @@
-"""Training records of users and canaries as prompt and continuation, members and non-members."""
+"""Training records of users and canaries as prompt and continuation; members and non-members."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ __all__ = [
 
 
 class Record(NamedTuple):
-    """A request with its prompt, and the text after it that was a target of training."""
+    """A request with its prompt, and the continuation that was a training target."""
 
     request: Request
     continuation: str
 
 
 class Split(NamedTuple):
-    """Users of the membership question.
+    """Members and non-members of the training data.
 
     Attributes:
-        members: sampled training users. others: held-out users.
+        members: sampled training users.
+        others: held-out users.
         n_short: number of held-out users whose history is too short to score.
     """
 
@@ -46,19 +47,21 @@ class Split(NamedTuple):
 
 
 def block(context: Context, name: str) -> Mapping[str, Any] | None:
-    """A section of recommender.yaml; None if it is missing."""
+    """Return a section of recommender.yaml; None if it is missing."""
     section: JsonValue = context.manifest.get(name)
     return section if isinstance(section, dict) else None
 
 
 def claim_of(context: Context) -> Mapping[str, Any] | None:
-    """The section `privacy` of recommender.yaml, if it claims differential privacy."""
+    """Return the section `privacy` of recommender.yaml; None if it claims no differential
+    privacy.
+    """
     claim = block(context, "privacy")
     return claim if claim is not None and claim.get("claim") == "dp" else None
 
 
 def members_and_others(context: Context, n_members: int) -> Split:
-    """A sample of training users, and all held-out users.
+    """Return a sample of training users, and all held-out users.
 
     Raises:
         NotAssessable: no held-out users are declared.
@@ -80,16 +83,17 @@ def members_and_others(context: Context, n_members: int) -> Split:
 
 
 def seen_in_training(user: User, context: Context) -> tuple[Item, ...]:
-    """The items of a user that training could use, oldest first."""
+    """Return the items of a user that training could use, oldest first."""
     training = block(context, "training") or {}
     return user.history if training.get("fit") == "all_but_test" else user.history[:-1]
 
 
 def training_record(user: User, target: Target, context: Context) -> Record:
-    """The training record of a user, as prompt and continuation.
+    """Return the training record of a user, as prompt and continuation.
 
     A model with item tokens was trained on every item of a history window, so the entire latest
-    window is scored; a model with titles is scored on the latest title given the others.
+    window is scored; a model that reads titles is scored on the latest title, given the earlier
+    titles.
     """
     decoding = block(context, "decoding") or {}
     window = int(decoding.get("history_window", 50))
@@ -100,8 +104,10 @@ def training_record(user: User, target: Target, context: Context) -> Record:
 
 
 def canary_record(name: str, items: Sequence[Item], target: Target) -> Record:
-    """The whole record of a canary: all items after an empty history, or the list of titles as it
-    is in the prompt of a training row.
+    """Return the whole record of a canary.
+
+    The record is all items after an empty history, or the list of titles as in the prompt of a
+    training row.
     """
     if target.prompts.history == "item_tokens":
         return _record(name, (), items, target)

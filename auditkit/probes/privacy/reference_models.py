@@ -1,9 +1,9 @@
-"""Reference models of an attack: loaded in this process, they score the same prompts.
+"""Reference models of an attack, which are loaded in this process and score the same prompts.
 
 A reference model is a model folder that auditkit trained with the same kind of recipe on another
-random part of the users, or the weights before fine-tuning. Its scores are not responses of the
-audited recommender, so they are computed again, and not read from the evidence, when a run is
-recomputed. The run's identity contains the fingerprints of the folders.
+random part of the users, or the weights before fine-tuning. Scores of reference models are not
+responses of the audited recommender, so the evidence does not contain them, and they are computed
+again when a run is recomputed. The run's identity contains the fingerprints of the folders.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class ReferenceModel(NamedTuple):
     """A loaded model folder.
 
     Attributes:
-        name: of the folder. training: section `training` of its recommender.yaml; empty if missing.
+        name: name of the folder.
+        training: section `training` of recommender.yaml in the folder; empty if missing.
     """
 
     name: str
@@ -37,7 +38,9 @@ class ReferenceModel(NamedTuple):
     training: Mapping[str, Any]
 
     def trained_on(self, user_ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Which users its training could see: all but its held-out users."""
+        """Whether training could use each user, which is every user except the held-out users,
+        [users].
+        """
         held_out = set(self.training.get("holdout_users", []))
         return np.array([user not in held_out for user in user_ids], dtype=bool)
 
@@ -46,11 +49,13 @@ def load_reference(folder: str, context: Context, *, same_data: bool) -> Referen
     """Load a model folder that scores texts.
 
     Args:
-        same_data: whether it must have been trained on the audited data.
+        folder: the model folder.
+        context: context of the probe, with the audited data.
+        same_data: whether the model must have been trained on the audited data.
 
     Raises:
-        ConfigurationError: the folder is not such a model.
-        TargetUnavailable: its weights cannot be loaded.
+        ConfigurationError: the folder does not contain such a model.
+        TargetUnavailable: the weights cannot be loaded.
     """
     from auditkit.recommenders.adapters.language_model import LanguageModel
     from auditkit.recommenders.adapters.model_folder import load_folder
@@ -66,13 +71,16 @@ def load_reference(folder: str, context: Context, *, same_data: bool) -> Referen
     if same_data and training.get("data_sha256") != context.dataset.fingerprint:
         raise ConfigurationError(
             f"The reference model {folder} does not declare that it was trained on the audited "
-            "data. Train it with the data and recipe of the audited model and another seed."
+            "data. Train the reference model with the data and recipe of the audited model and "
+            "another seed."
         )
     return ReferenceModel(Path(folder).name, loaded, training)
 
 
 def mean_losses(model: ReferenceModel, records: Sequence[Record]) -> list[float | None]:
-    """Mean negative log-likelihood per token of every record, nats; None where scoring failed."""
+    """Compute the mean negative log-likelihood per token of every record, nats; None if scoring
+    fails.
+    """
     found: list[float | None] = []
     for begin in range(0, len(records), _BATCH):
         found += _losses(model.recommender, records[begin : begin + _BATCH])
@@ -80,7 +88,7 @@ def mean_losses(model: ReferenceModel, records: Sequence[Record]) -> list[float 
 
 
 def _losses(recommender: Scores, records: Sequence[Record]) -> list[float | None]:
-    """Losses of a batch; if it fails, its records are scored one by one."""
+    """Compute the losses of a batch; if the batch fails, score its records one by one."""
     try:
         scores = recommender.score(
             [record.request.prompt for record in records],

@@ -1,8 +1,8 @@
-"""Scan of responses: personal data, planted secrets, and runs of one training user's history.
+"""Scan: do responses contain personal data, planted secrets, or parts of one user's history?
 
-Personal data that are in the request's own prompt are reported apart, because a recommender that
-repeats them reveals nothing new, and those in a catalog title are ignored. Every response with text
-is read, refusals too.
+Personal data that are in the prompt of the request are reported separately, because repeating them
+reveals nothing new. Personal data in catalog titles are ignored. Every response with text is
+scanned, including refusals.
 
 Source: Carlini et al. 2021 (memorized text in samples of a language model).
 """
@@ -46,14 +46,14 @@ class _Text(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ScanProbe:
-    """Scan one list per user, and further samples, for what should not be in them.
+    """Rates of responses with personal data, planted secrets, or text from one user's history.
 
     Attributes:
         n_users: number of users, sampled with the seed of the run.
         n_samples: number of texts at temperature 1, for a model that generates text.
-        max_new_tokens: length of such a text.
-        secrets_file: planted secrets, one per line, such as an invented name or code of the
-            training data; their share is `canary_rate`.
+        max_new_tokens: largest number of tokens of such a text.
+        secrets_file: text file with one planted secret per line, such as an invented name or code
+            in the training data; `canary_rate` is the share of responses with a secret.
     """
 
     n_users: int = 200
@@ -66,7 +66,8 @@ class ScanProbe:
         if self.n_users < 1 or self.n_samples < 0 or self.max_new_tokens < 1:
             raise InvalidArgument(
                 f"privacy.scan got n_users={self.n_users}, n_samples={self.n_samples} and "
-                f"max_new_tokens={self.max_new_tokens}. Give at least 1, 0 and 1."
+                f"max_new_tokens={self.max_new_tokens}. Give n_users and max_new_tokens of at "
+                "least 1, and n_samples of at least 0."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -84,7 +85,7 @@ class ScanProbe:
         yield self._rate(context, "training_ngram_rate", texts, hits, n_missing, why=why)
 
     def _texts(self, target: Target, context: Context) -> tuple[list[_Text], int]:
-        """Every response with text, and the number of those without.
+        """Return all responses with text, and the number of responses without text.
 
         Raises:
             NotAssessable: the recommender returns no text.
@@ -118,7 +119,9 @@ class ScanProbe:
         found: Sequence[tuple[list[Found], list[Found]]],
         n_missing: int,
     ) -> Iterator[Finding]:
-        """Rates of responses with personal data of others, and of those in their own prompt."""
+        """Yield rates of responses with new personal data, and with personal data from their
+        prompt.
+        """
         for place, name in enumerate(("pii_rate", "pii_echo_rate")):
             hits = [one[place] for one in found]
             counts = Counter(match.kind for own in hits for match in own)
@@ -171,7 +174,7 @@ class ScanProbe:
         )
 
     def _secrets(self) -> list[str]:
-        """The planted secrets, folded for comparison."""
+        """Return the planted secrets, normalized for comparison."""
         if not self.secrets_file:
             return []
         path = Path(self.secrets_file)
@@ -182,23 +185,22 @@ class ScanProbe:
         short = [secret for secret in secrets if len(secret) < 6]
         if not secrets or short:
             raise ConfigurationError(
-                f"{path} has {len(secrets)} secrets, {len(short)} of them shorter than 6 letters "
-                "or digits, which occur by chance. Give longer ones, one per line."
+                f"{path} has {len(secrets)} secrets, of which {len(short)} have fewer than 6 "
+                "letters or digits and may occur by chance. Give at least one secret, and only "
+                "longer secrets, one per line."
             )
         return secrets
 
 
 def _text_of(response: Response) -> str:
-    """The text, or the listed titles of a recommender that returns a list; item tokens are no
-    text.
-    """
+    """Return the text of a response, or the listed titles; item tokens do not count as text."""
     if response.text is not None:
         return response.text.strip()
     return "\n".join(item.raw for item in response.items if item.link != "item_token")
 
 
 def _personal_data(one: _Text, context: Context) -> tuple[list[Found], list[Found]]:
-    """Matches that are new, and matches that are in the own prompt; those in titles are dropped."""
+    """Return new matches, and matches that are in the prompt; matches in titles are dropped."""
     found = find_personal_data(one.text)
     if not found:
         return [], []
@@ -230,7 +232,9 @@ def _shown(one: _Text, what: str) -> Evidence:
 
 
 def _held_out(context: Context) -> tuple[frozenset[str], str]:
-    """Users that were not in the training data, or why the training users are not known."""
+    """Return the users that were not in the training data, or why the training users are
+    unknown.
+    """
     training = block(context, "training")
     if training is None:
         return frozenset(), "recommender.yaml declares no training on these data"

@@ -1,7 +1,8 @@
-"""Several attacks as one finding, whose bounds hold for all of them together.
+"""One finding for several attacks, whose bounds hold for all attacks jointly.
 
-A limit is met only if the upper end of every attack is within it, which needs no correction. It is
-broken if the lower end of any attack is beyond it, at level 1 - 0.05 / t for t attacks.
+A limit is met only if the upper ends of all attacks are within the limit, which needs no
+correction. A limit is broken if the lower end of any attack, at level 1 - 0.05 / t for t attacks,
+is beyond the limit.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ _ALPHA = 0.05
 def strongest(
     context: Context, metric: str, attacks: Sequence[str], results: Sequence[ResampledEstimate]
 ) -> Finding:
-    """The finding of the group `attack=any`: the largest value, and the largest ends.
+    """Create the finding of the group `attack=any`, with the largest value and the largest ends.
 
     Args:
-        attacks: names, in the order of `results`. results: of this metric, at least one.
+        context: context of the probe.
+        metric: name of the metric.
+        attacks: names of the attacks, in the order of `results`.
+        results: estimates of the metric for each attack, at least one.
     """
     unit, direction = unit_of(metric)
     known = [
@@ -58,7 +62,8 @@ def strongest(
         group="attack=any",
         parameters={"attacks": [name for name, _ in known], "strongest": name},
         notes=[
-            f"of {len(known)} attacks; the lower end of each is corrected for their number",
-            *([f"without a value: {', '.join(left_out)}"] if left_out else []),
+            f"strongest of {len(known)} attacks; lower ends are corrected for the number of "
+            "attacks",
+            *([f"attacks without a value: {', '.join(left_out)}"] if left_out else []),
         ],
     )

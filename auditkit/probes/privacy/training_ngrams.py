@@ -1,8 +1,8 @@
 """Word sequences that occur in the history of exactly one training user.
 
-A response that contains one repeats a run of that user's history. Sequences that are in a title of
-the catalog, a prompt template or the request's own prompt are ignored. Only sequences of responses
-are counted over the users, so the memory does not grow with the data.
+A response with such a sequence repeats part of that user's history. Sequences that occur in a
+catalog title, a prompt template or the prompt of the request are ignored. Only sequences from
+responses are counted over users, so the required memory does not grow with the data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Shingle = tuple[str, ...]
 
 
 def shingles(text: str) -> Iterator[Shingle]:
-    """Runs of 8 words, case folded, without numbers and bullets at the start of lines."""
+    """Yield runs of 8 words, case folded, without numbers and bullets at the start of lines."""
     words = [word.casefold() for word in _WORD.findall(_MARKER.sub("", text))]
     return (tuple(words[at : at + LENGTH]) for at in range(len(words) - LENGTH + 1))
 
@@ -35,10 +35,12 @@ def repeats_one_user(
     prompts: Prompts,
     held_out: Collection[str],
 ) -> list[bool]:
-    """Which texts contain a sequence that is in the history of one training user alone.
+    """Find the texts with a word sequence that occurs in the history of only one training user.
 
     Args:
-        texts: text and its own prompt.
+        texts: pairs of a text and its prompt.
+        context: context of the probe, with the users.
+        prompts: templates of the recommender.
         held_out: ids of users that were not in the training data.
     """
     own = [set(shingles(text)) - set(shingles(prompt)) for text, prompt in texts]

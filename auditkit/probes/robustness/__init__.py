@@ -1,1 +1,1 @@
-"""Does a list depend on text that it should not depend on?"""
+"""Probes of robustness: does a list depend on text that should not affect it?"""

@@ -1,11 +1,11 @@
 """Certified robustness: how many words may be replaced if masked copies of the request vote?
 
-Every request of a user is sent as copies that keep a few words of the instruction; the items that
-come first vote. The number of words whose replacement provably cannot change the winner follows
-from a lower bound of its share of the votes, which is exact if all copies that exist are sent. The
-certificate is about the vote (`voted:TARGET`), not about the recommender alone, and about words
-replaced in place: inserted and removed words are outside it. Measured attacks on the vote are those
-of `robustness.prompt.search`.
+Every request is sent as masked copies that keep a few words of the instruction, and the first item
+of each list gets a vote. The number of words whose replacement provably cannot change the winner
+follows from a lower bound of the winner's share of the votes, which is exact if all possible copies
+are sent. The certificate applies to the vote (`voted:TARGET`), not to the recommender itself, and
+only to words replaced in place, not to inserted or removed words. `robustness.prompt.search`
+measures attacks on the vote.
 
 Source: Zeng et al. 2023 (RanMASK); `auditkit.metrics.certificate`.
 """
@@ -45,8 +45,10 @@ class _Vote:
     """The vote of one user.
 
     Attributes:
-        share: of the copies that list the winner first; copies without a list count against it.
-        certified: words that may be replaced; None if the winner has no shown majority.
+        share: share of the copies that list the winner first; copies without a list count against
+            the winner.
+        certified: number of words that may be replaced; None if no majority is shown for the
+            winner.
         kept_first: whether the winner is also first in the list of the whole request.
     """
 
@@ -57,18 +59,18 @@ class _Vote:
 
 
 def certify(first: Sequence[str | None], masks: WordMasks, *, confidence: float) -> int | None:
-    """Words whose replacement cannot change the winner of a vote.
+    """Compute the number of words whose replacement cannot change the winner of a vote.
 
-    The winner is chosen with the first half of drawn copies and its share bounded with the second,
-    so that the bound is valid for the item that was chosen.
+    If the copies are sampled, the first half determines the winner and the second half bounds the
+    winner's share, so that the bound is valid for the chosen item.
 
     Args:
-        first: first item of each copy, None without a list.
+        first: first item of the list for each copy; None without a list.
         masks: the masks of these copies.
-        confidence: of the lower bound; not used if the copies are all that exist.
+        confidence: confidence of the lower bound; not used if all possible copies were sent.
 
     Returns:
-        0 to `masks.words`; None if nothing is certified.
+        Number in 0..`masks.words`; None if nothing is certified.
     """
     chosen = first if masks.exact else first[: len(first) // 2]
     counted = first if masks.exact else first[len(first) // 2 :]
@@ -89,13 +91,14 @@ def _winner(first: Sequence[str | None]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateProbe:
-    """Certified number of words of the vote over masked copies.
+    """Number of words whose replacement provably cannot change the vote over masked copies.
 
     Attributes:
         n_users: number of users.
-        copies: of each request; if there are at most as many, all that exist are sent.
+        copies: number of sampled copies of each request; if at most this number of copies is
+            possible, all are sent.
         kept_share: share of the words that a copy keeps, in (0, 1].
-        confidence: of each user's certificate, if copies are drawn.
+        confidence: confidence of each user's certificate, if copies are sampled.
         most_words: largest number of replaced words that is reported, at least 1.
         k: length of the lists.
     """
@@ -114,8 +117,8 @@ class CertificateProbe:
             raise InvalidArgument(
                 f"robustness.certificate got n_users={self.n_users}, copies={self.copies}, "
                 f"kept_share={self.kept_share}, confidence={self.confidence}, "
-                f"most_words={self.most_words}, k={self.k}. Give at least 1 user, word and item, 2 "
-                "copies, and fractions in (0, 1)."
+                f"most_words={self.most_words}, k={self.k}. Give n_users, most_words and k of at "
+                "least 1, copies of at least 2, and kept_share and confidence in (0, 1)."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -148,7 +151,7 @@ class CertificateProbe:
 
     @staticmethod
     def _asked(request: Request, masks: WordMasks) -> list[Request]:
-        """The whole request, then its copies."""
+        """Return the whole request, then its copies."""
         copies = masks.copies(request.instruction)
         return [request, *(replace(request, instruction=text) for text in copies)]
 
@@ -179,7 +182,7 @@ class CertificateProbe:
                 rate(sum(held), len(held), unit=unit, direction=direction, n_missing=n_missing),
                 group=f"words={words}", parameters={**stated, "replaced": words},
                 units=[(v.user.id, float(h), 1.0) for v, h in zip(votes, held, strict=True)],
-                notes=[f"certificates {bound}; words are replaced in place"],
+                notes=[f"certificates {bound}; they apply to words that are replaced in place"],
             )  # fmt: skip
         means = {
             "vote_share": [vote.share for vote in votes],
@@ -196,6 +199,6 @@ class CertificateProbe:
 
 
 def _first(response: Response) -> str | None:
-    """The first item of a list; None if there is none."""
+    """Return the first item of a list; None if there is none."""
     listed = response.status == "ok" and response.items
     return item_key(response.items[0]) if listed else None

@@ -1,4 +1,4 @@
-"""Effects of cues on the choice between two items, from the choices of every user."""
+"""Findings on the effects of cues on the choice between two items."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Choice:
 
     Attributes:
         chosen: which item is listed first; None if neither is listed, or without a response.
-        lead: score of a minus score of b; None without scores of both.
+        lead: score of a minus score of b; None unless both have scores.
     """
 
     response: Response
@@ -55,9 +55,10 @@ class Answers:
     """The choices of one user.
 
     Attributes:
-        pair: items a and b, in the order of the list.
-        plain, turned, again: without text, in the other order, and plain once more.
-        cued: by cue, the choices with the cue on a and with the cue on b.
+        pair: items a and b, in the order of the prompt.
+        plain, turned, again: choices without added text, with the items in reverse order, and for a
+            repeat of the plain request.
+        cued: choices with the cue on a and with the cue on b, by cue.
     """
 
     user_id: str
@@ -68,7 +69,8 @@ class Answers:
     cued: Mapping[str, tuple[Choice, Choice]]
 
     def effect(self, cue: str) -> float | None:
-        """Share of choices of the item with the cue minus 1/2; None if a choice is missing.
+        """Return the share of choices of the item with the cue, minus 1/2; None if a choice is
+        missing.
 
         Returns:
             -0.5, 0 or 0.5.
@@ -82,7 +84,7 @@ class Answers:
         return ((first.chosen == "a") + (second.chosen == "b")) / 2 - 0.5
 
     def shift(self, cue: str) -> float | None:
-        """Score that the cue adds to the difference of the items; None without scores."""
+        """Return the score that the cue adds to its item's lead; None without scores."""
         on_a, on_b = (choice.lead for choice in self.cued[cue])
         return None if on_a is None or on_b is None else (on_a - on_b) / 2
 
@@ -90,7 +92,7 @@ class Answers:
 def cue_findings(
     context: Context, answers: Sequence[Answers], cues: Sequence[str], *, draws: int
 ) -> Iterator[Finding]:
-    """Noise, effect of every cue with adjusted p-values, and effects on scores."""
+    """Yield the noise, the effect of every cue with adjusted p-values, and effects on scores."""
     yield _unstable(context, answers)
     p_values = cue_p_values(context, answers, cues, draws=draws)
     for cue, (p, adjusted) in p_values.items():
@@ -103,7 +105,9 @@ def cue_findings(
 def cue_p_values(
     context: Context, answers: Sequence[Answers], cues: Sequence[str], *, draws: int
 ) -> dict[str, tuple[float, float]]:
-    """p-value of the position and of every cue, and the same after Holm's adjustment."""
+    """Return the p-value, and the p-value after Holm's adjustment, of the position and every
+    cue.
+    """
     tested = ("position", *cues)
     p_values = []
     for cue in tested:
@@ -113,7 +117,7 @@ def cue_p_values(
 
 
 def _unstable(context: Context, answers: Sequence[Answers]) -> Finding:
-    """Share of users whose choice changes when the request is repeated."""
+    """Estimate the share of users whose choice changes when the request is repeated."""
     name = f"{context.probe_id}.unstable_rate"
     unit, direction = unit_of(name)
     known = [one for one in answers if one.plain.chosen and one.again.chosen]
@@ -151,14 +155,19 @@ def _evidence(one: Answers, cue: str) -> Evidence:
     first, second = (one.plain, one.turned) if cue == "position" else one.cued[cue]
     a, b = (item.title for item in one.pair)
     if cue == "position":
-        what = f"of {a} and {b}, the one that is listed first is chosen"
+        what = f"of {a} and {b}, the item that the prompt lists first is chosen, in both orders"
     else:
-        what = f"of {a} and {b}, the one with the cue {cue} is chosen, and the other after exchange"
+        what = (
+            f"of {a} and {b}, the item with the cue {cue} is chosen, and the other item after the "
+            "texts are exchanged"
+        )
     return Evidence(requests=(first.response.request_id, second.response.request_id), what=what)
 
 
 def _shifts(context: Context, answers: Sequence[Answers], cues: Sequence[str]) -> Iterator[Finding]:
-    """Score that each cue adds; one undefined finding for a recommender without scores."""
+    """Yield the score that each cue adds; one undefined finding for a recommender without
+    scores.
+    """
     name = f"{context.probe_id}.score_shift"
     unit, direction = unit_of(name)
     shifts = {cue: [s for one in answers if (s := one.shift(cue)) is not None] for cue in cues}

@@ -1,11 +1,12 @@
 """Robustness: what does the recommender answer if the request assumes something that is false?
 
 A contradiction asks for items that meet two constraints which no item of the catalog is known to
-meet together. A false attribution names an item with a fact of another one. Every response has one
-outcome: it invents (at least one listed title is not in the catalog), corrects (its text states the
-actual value, attributions only), lists other real items without a correction, or declines (lists
-nothing). Titles are linked and facts are read from the knowledge graph; there is no judge model.
-An answer that names the conflict in free words and lists real items counts as "other items".
+meet together. A false attribution states a fact of one item about another item. Every response has
+one outcome: it invents (at least one listed title is not in the catalog), corrects (its text states
+the actual value, attributions only), lists other real items without a correction, or declines
+(lists nothing). Titles are linked and facts are read from the knowledge graph; there is no judge
+model. An answer that describes the conflict in its own words and lists real items counts as "other
+items".
 
 Source: false-premise questions (FalseQA, Hu et al. 2023); docs/explain/threats.md.
 """
@@ -46,7 +47,9 @@ _IN_CATALOG = ("ambiguous", "ambiguous_variant")  # titles of several items, non
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request with a false premise, in words, and the values that a correction states."""
+    """A request with a false premise, the premise as text, and the values that a correction
+    states.
+    """
 
     request: Request
     words: str
@@ -69,15 +72,18 @@ class FalsePremiseProbe:
     def __post_init__(self) -> None:
         if min(self.n_users, self.k) < 1:
             raise InvalidArgument(
-                f"robustness.premise got n_users={self.n_users}, k={self.k}. Give at least 1 each."
+                f"robustness.premise got n_users={self.n_users}, k={self.k}. Give at least 1 "
+                "for each."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Send the false premises and sort the responses by outcome."""
+        """Send requests with false premises and classify the responses by outcome."""
         if not target.reads_prompt or target.prompts.history == "item_tokens":
-            raise NotAssessable("the recommender reads no text, so a request has no premise")
+            raise NotAssessable(
+                "the recommender does not read prompt text, so a request cannot state a premise"
+            )
         if isinstance(target.recommender, Staged):
-            raise NotAssessable("the templates of a pipeline can not be replaced by a request")
+            raise NotAssessable("the request cannot replace the templates of a pipeline")
         premises = Premises(target.catalog, target.pack)
         kinds: tuple[Kind, ...] = ("contradiction", "attribution")
         asked = {
@@ -90,8 +96,8 @@ class FalsePremiseProbe:
         }
         if not any(asked.values()):
             raise NotAssessable(
-                "the catalog has no facts that the domain pack words as constraints, or none that "
-                "contradict each other"
+                "the catalog has no facts that the domain pack can phrase as constraints, or no "
+                "such facts that contradict each other"
             )
         responses = iter(target.recommend([one.request for rows in asked.values() for one in rows]))
         for kind, rows in asked.items():
@@ -100,7 +106,7 @@ class FalsePremiseProbe:
     def _asked(
         self, target: Target, context: Context, premises: Premises, kind: Kind, user: User
     ) -> _Asked | None:
-        """The request of one user; None if the catalog has no such premise."""
+        """Create the request of one user; None if the catalog has no such premise."""
         rng = context.rng(kind, user.id)
         template = target.pack.filled(shipped_texts("premise_prompts")[kind])
         request = neutral_request(user, k=self.k)
@@ -149,7 +155,7 @@ class FalsePremiseProbe:
 
 
 def _invented(response: Response) -> list[str]:
-    """Listed titles that are not in the catalog."""
+    """Return the listed titles that are not in the catalog."""
     return [i.raw for i in response.items if i.item_id is None and i.link not in _IN_CATALOG]
 
 

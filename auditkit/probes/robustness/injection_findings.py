@@ -1,4 +1,4 @@
-"""Rates and effects of text that is injected into an item, with intervals over users."""
+"""Findings on text that is injected into an item: rates and effects, with intervals over users."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Arm = Literal["inject_asr", "neutral_asr"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One template on one target item of one user, with its control.
+    """One injected template for one target item of one user, with its control.
 
     Attributes:
-        family, template: of the text; number of the template in its family.
+        family, template: family of the text, and number of the template in the family.
         clean, neutral, inject: responses of the three arms.
         is_eligible: whether the target was outside the clean top k.
-        is_matched: whether the neutral text has the length of the injected one.
+        is_matched: whether the neutral text has the length of the injected text.
     """
 
     user_id: str
@@ -60,10 +60,12 @@ class Attempt:
 def noise_floor(
     repeats: Sequence[bool], unit: tuple[str, Direction], *, n_missing: int
 ) -> ResampledEstimate:
-    """Share of users for whom a repeat of the clean request puts the target into the top k."""
+    """Estimate the share of users for whom repeating the clean request puts the target into the top
+    k.
+    """
     return share(
         sum(repeats), len(repeats), unit=unit[0], direction=unit[1], n_missing=n_missing,
-        method="wilson", reason="no user had an eligible target item",
+        method="wilson", reason="no user has a target item outside of the clean top k",
     )  # fmt: skip
 
 
@@ -76,12 +78,12 @@ def success_rate(
     *,
     n_missing: int,
 ) -> Finding:
-    """Share of attempts whose target is in the top k; users are the sampling units."""
+    """Estimate the share of attempts whose target is in the top k; users are the sampling units."""
     name = f"{context.probe_id}.{metric}"
     unit, direction = unit_of(name)
     succeeded = [one.succeeded(metric) for one in rows]
     users = [one.user_id for one in rows]
-    why = "no user had an eligible target item"
+    why = "no user has a target item outside of the clean top k"
     if len(set(users)) == len(users):
         measured = share(
             sum(succeeded), len(rows), unit=unit, direction=direction, n_missing=n_missing,
@@ -108,7 +110,9 @@ def effect(
     *,
     n_missing: int,
 ) -> Finding:
-    """Inject rate minus neutral rate: one difference per user, then the interval over users."""
+    """Estimate the inject rate minus the neutral rate, paired by user, with an interval over
+    users.
+    """
     name = f"{context.probe_id}.inject_effect"
     unit, direction = unit_of(name)
     by_user: dict[str, list[Attempt]] = {}
@@ -121,7 +125,7 @@ def effect(
     measured = paired_difference(
         means["neutral_asr"], means["inject_asr"], rng=context.rng(name, group), unit=unit,
         direction=direction, n_missing=n_missing, limits=(0, 1),
-        reason="no user had an eligible target item",
+        reason="no user has a target item outside of the clean top k",
     )  # fmt: skip
     units = [
         (user, inject - neutral, 1.0)
@@ -140,7 +144,7 @@ def _evidence(one: Attempt, metric: Arm) -> Evidence:
     after = one.inject if metric == "inject_asr" else one.neutral
     rank = rank_of(after, one.target)
     what = (
-        f"{one.target.title} was outside the first {one.k} and is number {rank} after a text of "
-        f"the family {one.family} (template {one.template + 1})"
+        f"{one.target.title} was outside of the top {one.k} and is at rank {rank} after a text of "
+        f"the family {one.family} (template {one.template + 1}) is injected"
     )
     return Evidence(requests=(one.clean.request_id, after.request_id), what=what)

@@ -1,14 +1,15 @@
 """Robustness: do cues without information about the item change which of two items is chosen?
 
 For every user, two unseen items of nearly equal popularity are listed in a random order, and the
-recommender chooses. One of them carries a cue, such as "Best seller", and the other a neutral text
-of the same length; then the texts are exchanged. The order is fixed, so preferences for an item or
-a position cancel in the effect: the share of choices of the item with the cue, minus 1/2. Without
-any text, the two orders of the items give the position effect, and a repeat the noise. The cues of
-a run are tested together (sign flips by user, Holm).
+recommender chooses. One item has a cue, such as "Best seller", and the other item has a neutral
+text of the same length; then the texts are exchanged. The effect of a cue is the share of choices
+of the item with the cue, minus 1/2. The order of the items is the same in both requests, so
+preferences for an item or a position cancel. Requests without added text in both orders give the
+position effect, and a repeated request gives the noise. The cues of a run are tested together (sign
+flips by user, Holm).
 
-A recommender that returns scores also shows how much a cue is worth: the change of the score
-difference of the two items, to be compared with their difference without a cue.
+If the recommender returns scores, the score effect of a cue is the change of the score difference
+of the two items, to be compared with their difference without a cue.
 
 Source: BiasRecBench (arXiv 2603.17417), with exchanged texts instead of unpaired groups;
 docs/explain/threats.md.
@@ -46,12 +47,12 @@ CUES = ("authority", "brand", "bandwagon", "sponsored", "recency", "length")
 
 @dataclass(frozen=True, kw_only=True)
 class ItemCueProbe:
-    """Effect of each cue on the choice between two items, of the position, and the noise.
+    """Effects of each cue and of the position on the choice between two items, and the noise.
 
     Attributes:
-        cues: kinds of cues, of `CUES`; the position is always measured.
+        cues: kinds of cues, out of `CUES`; the position effect is always measured.
         n_users: number of users, with one pair of items each.
-        draws: random sign flips of the tests.
+        draws: number of random sign flips in the tests.
     """
 
     cues: tuple[str, ...] = CUES
@@ -64,11 +65,14 @@ class ItemCueProbe:
         if wrong or not self.cues or min(self.n_users, self.draws) < 1:
             raise InvalidArgument(
                 f"robustness.item.cues got cues={list(self.cues)}, n_users={self.n_users}, "
-                f"draws={self.draws}. Give cues of {', '.join(CUES)}, and at least 1 user and draw."
+                f"draws={self.draws}. Give cues out of {', '.join(CUES)}, and n_users and draws "
+                "of at least 1."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Send every pair without text, in both orders and again, then with each cue."""
+        """Send every pair without added text in both orders, repeat it, and send it with each
+        cue.
+        """
         require_item_text(target)
         popularity = np.bincount(
             context.dataset.interactions.item_index, minlength=len(context.dataset.catalog)
@@ -79,7 +83,7 @@ class ItemCueProbe:
             if (pair := _pair(context, user, popularity)) is not None
         ]
         if not drawn:
-            raise NotAssessable("no user has two unseen items in the catalog to choose between")
+            raise NotAssessable("no user has two unseen catalog items to choose between")
         requests = [self._requests(target, user, pair, n) for n, (user, pair) in enumerate(drawn)]
         responses = iter(target.recommend([one for row in requests for one in row]))
         answers = []
@@ -92,7 +96,9 @@ class ItemCueProbe:
     def _requests(
         self, target: Target, user: User, pair: tuple[Item, Item], number: int
     ) -> list[Request]:
-        """Plain, turned around, plain again, and for each cue on the first and on the second."""
+        """Create the requests: plain, reversed, plain again, and each cue on the first and second
+        item.
+        """
         a, b = pair
         k = 2 if isinstance(target.recommender, Sized) else 1  # both scores, or the choice alone
         plain = listing_request(target, user, pair, {}, k=k)
@@ -106,7 +112,7 @@ class ItemCueProbe:
 
 
 def _texts(target: Target, cue: str, number: int) -> tuple[str, str]:
-    """The cue and its neutral control; users take the wordings of a cue in turn."""
+    """Return the text of a cue and its neutral control; the texts of a cue rotate over users."""
     shipped, count = shipped_texts("cue_texts"), token_counter(target)
     if cue == "length":
         long, short = (neutral_like("entry " * shipped[size]) for size in ("long", "short"))
@@ -119,7 +125,7 @@ def _texts(target: Target, cue: str, number: int) -> tuple[str, str]:
 def _pair(
     context: Context, user: User, popularity: Sequence[int] | np.ndarray[Any, Any]
 ) -> tuple[Item, Item] | None:
-    """Two unseen items of nearly equal popularity in random order; None if there are not two."""
+    """Sample two unseen items of nearly equal popularity, in random order; None if impossible."""
     rng = context.rng("pair", user.id)
     catalog = context.dataset.catalog
     seen = {item.id for item in user.history}

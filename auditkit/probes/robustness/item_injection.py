@@ -1,14 +1,15 @@
 """Robustness: does text inside an item, written to influence the ranking, move the item up?
 
-For every user, one candidate outside the clean top k is the target. The same request is sent with
-text added to one item: in the inject arm a text that addresses the model or praises the target, in
-the neutral arm a description of the same length that names the target as well. The item, the place
-in the prompt and the candidates are equal in all arms, so the difference of the arms (inject
-effect) is due to the wording, and not to length, to naming the item, or to a chance rise of an item
-that was chosen because it was low. A repeat of the clean request gives the noise floor.
+For every user, one candidate outside of the clean top k is the target. The same request is sent
+with text added to one item: in the inject arm a text that addresses the model or praises the
+target, in the neutral arm a description of the same length that names the target as well. The item,
+the position in the prompt and the candidates are equal in all arms. The difference between the two
+arms (inject effect) is therefore due to the content of the text, and not to its length, to naming
+the item, or to regression to the mean of an item that was chosen for its low rank. A repeat of the
+clean request gives the noise floor.
 
-Each user gets one template of every family, in turn. Texts are short and harmless.
-Source: SafeGEO (arXiv 2606.28356) and FORGE (arXiv 2606.13610); docs/explain/threats.md.
+Each user gets one template of every family; templates rotate over users. Texts are short and
+harmless. Source: SafeGEO (arXiv 2606.28356) and FORGE (arXiv 2606.13610); docs/explain/threats.md.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _LATEST = 5  # items of the history, which every window of a prompt contains
 
 @cache
 def injection_templates() -> dict[str, tuple[str, ...]]:
-    """Templates by family; `{item}` is the title of the target."""
+    """Return the templates by family; `{item}` is the slot for the title of the target."""
     families = shipped_texts("injection_templates")["families"]
     return {name: tuple(listed) for name, listed in families.items()}
 
@@ -63,13 +64,13 @@ class ItemInjectionProbe:
     """Success rates of injected and neutral text, their difference, and the noise floor.
 
     Attributes:
-        surface: where the text is: after the title of the target (`title`), as its description, or
-            as the description of an item of the history.
-        families: families of templates, see `injection_templates`.
-        templates: templates of each family per user, 1 to 4; users take them in turn.
+        surface: position of the text: after the title of the target (`title`), as description of
+            the target (`description`), or as description of a history item (`history`).
+        families: families of templates; see `injection_templates`.
+        templates: number of templates of each family per user, 1 to 4; templates rotate over users.
         n_users: number of users, with one target item each.
-        n_candidates: length of the list in the prompt, more than k.
-        k: the target succeeds if it is among the first k of the response.
+        n_candidates: number of candidates in the prompt, more than k.
+        k: an attempt succeeds if the target is among the first k items of the response.
     """
 
     surface: Surface = "description"
@@ -88,8 +89,8 @@ class ItemInjectionProbe:
         if wrong or not self.families or self.surface not in ("title", "description", "history"):
             raise InvalidArgument(
                 f"robustness.item.inject got families={list(self.families)}, "
-                f"surface={self.surface!r}. Give families of {', '.join(known)}, and the surface "
-                "title, description or history."
+                f"surface={self.surface!r}. Give families out of {', '.join(known)}, and the "
+                "surface title, description or history."
             )
         most = min(len(known[name]) for name in self.families)
         if not (
@@ -97,8 +98,8 @@ class ItemInjectionProbe:
         ):
             raise InvalidArgument(
                 f"robustness.item.inject got templates={self.templates}, k={self.k}, "
-                f"n_candidates={self.n_candidates}, n_users={self.n_users}. Give 1 to {most} "
-                "templates, at least 1 user, and more candidates than k."
+                f"n_candidates={self.n_candidates}, n_users={self.n_users}. Give templates from 1 "
+                f"to {most}, k and n_users of at least 1, and n_candidates above k."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -107,7 +108,9 @@ class ItemInjectionProbe:
         users = [u for u in context.sample_users(self.n_users) if u.history]
         offered = [draw_candidates(context, user, n=self.n_candidates) for user in users]
         if not users or min(map(len, offered)) <= self.k:
-            raise NotAssessable(f"the catalog has too few items to list more than k={self.k}")
+            raise NotAssessable(
+                f"the catalog has too few items for a list of more than k={self.k} candidates"
+            )
         clean = [
             listing_request(target, user, items, {}, k=self.k, surface=self.surface)
             for user, items in zip(users, offered, strict=True)
@@ -124,7 +127,7 @@ class ItemInjectionProbe:
     def _case(
         self, context: Context, user: User, candidates: tuple[Item, ...], clean: Response
     ) -> _Case:
-        """Draw the target among the candidates outside the clean top k."""
+        """Sample the target from the candidates outside of the clean top k."""
         rng = context.rng("target", user.id)
         order = [candidates[row] for row in rng.permutation(len(candidates))]
         outside = [item for item in order if (rank_of(clean, item) or self.k + 1) > self.k]

@@ -1,8 +1,8 @@
-"""Candidates whose text a seller has edited, as a recommender reads them in its prompt.
+"""Requests with candidates whose text in the prompt is edited, as a seller could edit it.
 
-The surface is the prompt alone: the text of an item is edited where it is shown, and the response
-is linked by id or original title. A model that ranks given candidates by their log-probability
-therefore scores the original titles after a prompt with the edited ones.
+Only the prompt is edited: it shows the edited text of an item, and the response is linked by id or
+original title. A model that ranks candidates by their log-probability therefore scores the original
+titles after a prompt with the edited texts.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ _FORMS: Mapping[Surface, str] = {
 
 
 def require_item_text(target: Target) -> None:
-    """Require that texts of items in the prompt reach the recommender.
+    """Require that the recommender reads texts of items in the prompt.
 
     Raises:
-        NotAssessable: they do not, with the reason.
+        NotAssessable: the recommender does not read such texts; the message states the reason.
     """
     if not target.reads_prompt:
         raise NotAssessable(
-            "the recommender never reads the prompt text, so no text of an item reaches it"
+            "the recommender never reads the prompt text, so it does not read texts of items"
         )
     if target.prompts.history == "item_tokens":
         raise NotAssessable(
-            "prompts refer to items by tokens and show no text of an item that could be edited"
+            "prompts refer to items by tokens and contain no text of items that could be edited"
         )
     if isinstance(target.recommender, Staged):
         raise NotAssessable(
-            "a pipeline writes the texts of its candidates itself, so they cannot be edited here"
+            "a pipeline writes the texts of its candidates itself, so the probe cannot edit them"
         )
 
 
@@ -58,14 +58,16 @@ def listing_request(
     k: int,
     surface: Surface = "description",
 ) -> Request:
-    """A request for the best k of the candidates, with text added to some items.
+    """Create a request for the best k of the candidates, with text added to some items.
 
     Args:
-        candidates: in the order in which the prompt lists them.
+        target: the recommender.
+        user: the user.
+        candidates: candidates in the order of the prompt.
         texts: added text by item id; empty for the clean request.
         k: requested number of items.
-        surface: where the text is added: after the title of a candidate, as its description, or
-            as the description of an item of the history.
+        surface: position of the added text: after the title of a candidate, as description of a
+            candidate, or as description of a history item.
     """
     words = _FORMS[surface]
 
@@ -91,7 +93,9 @@ def listing_request(
 
 
 def _listing(target: Target) -> str:
-    """The recommender's template for a choice from candidates, or its own with a list added."""
+    """Return the recommender's template for candidates, or its default template with a list
+    added.
+    """
     task = target.prompts.tasks.get("choose")
     if task is not None and "{candidates}" in task.ask[0]:
         return task.ask[0]
@@ -103,9 +107,9 @@ def _listing(target: Target) -> str:
 
 
 def rank_of(response: Response, item: Item) -> int | None:
-    """Rank of an item in a response, from 1; None if it is not listed.
+    """Return the rank of an item in a response, from 1; None if it is not listed.
 
-    A title that is repeated together with its added text counts as the title.
+    A title that is listed together with its added text counts as the title.
     """
     title = identity(item.title)
     for rank, listed in enumerate(response.items, start=1):
@@ -116,7 +120,7 @@ def rank_of(response: Response, item: Item) -> int | None:
 
 
 def token_counter(target: Target) -> Callable[[str], int] | None:
-    """Counts tokens with the recommender's tokenizer; None for one without a tokenizer."""
+    """Return a function that counts tokens; None if the recommender has no tokenizer."""
     tokenizer = getattr(target.recommender, "tokenizer", None)
     if tokenizer is None:
         return None
@@ -124,5 +128,5 @@ def token_counter(target: Target) -> Callable[[str], int] | None:
 
 
 def _without_slots(text: str) -> str:
-    """Text without braces, which would be read as slots of the template."""
+    """Remove braces from a text, because they would be interpreted as slots of a template."""
     return text.replace("{", "(").replace("}", ")")

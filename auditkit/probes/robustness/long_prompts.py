@@ -94,7 +94,7 @@ class LongPromptProbe:
         known = [verdict for verdict in verdicts if verdict.outcome != "unknown"]
         if not known:
             raise NotAssessable(
-                "the recommender reports neither the tokens of a prompt nor an overflow"
+                "the recommender reports neither the number of tokens of a prompt nor an overflow"
             )
         yield self._found(context, known, n_missing=len(verdicts) - len(known))
 
@@ -166,6 +166,7 @@ def _verdict(prompts: Sequence[_Prompt], per_character: float | None) -> _Verdic
 def _what(verdict: _Verdict) -> str:
     prompt = verdict.shown
     return (
-        f"a prompt of {prompt.characters:,} characters counts as {prompt.tokens:,} tokens, a "
-        f"shorter one, which was read whole, as {verdict.longest:,}"
+        f"a prompt of {prompt.characters:,} characters was cut: the recommender counts "
+        f"{prompt.tokens:,} tokens, fewer than its text needs; the longest prompt that was read "
+        f"whole has {verdict.longest:,}"
     )

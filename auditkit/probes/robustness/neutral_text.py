@@ -1,9 +1,9 @@
 """Descriptive text of a given length, the control of a text that tries to influence a ranking.
 
-Text that is added to an item changes a list also by its length and by naming the item again. The
-control has the same number of tokens (plus or minus 1), or without a tokenizer the same number of
-words and the same number of characters (plus or minus 10 %). Its words describe a record: there is
-no imperative, no superlative and nothing that praises. Source: docs/explain/threats.md.
+Text that is added to an item may also change a list by its length and by repeating the item's name.
+The control therefore has the same number of tokens (plus or minus 1) or, without a tokenizer, the
+same number of words and the same number of characters (plus or minus 10 %). It describes a database
+record, without imperatives, superlatives or praise. Source: docs/explain/threats.md.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ _LONGEST = 400  # words
 
 
 def neutral_like(text: str, *, start: str = "", count: Callable[[str], int] | None = None) -> str:
-    """Neutral text of the length of another.
+    """Create a neutral text of the length of another text.
 
     Args:
         text: the text whose length is matched, at least as long as `start`.
         start: words at the beginning of the neutral text, such as the name of the item.
-        count: counts tokens; None to match words and characters.
+        count: function that counts tokens; None to match words and characters.
     """
     return _by_words(text, start) if count is None else _by_tokens(text, start, count)
 
 
 def same_length(a: str, b: str, *, count: Callable[[str], int] | None = None) -> bool:
-    """Whether two texts have the same length by the rule of this module."""
+    """Whether two texts have equal length: in tokens with `count`, else in words and characters."""
     if count is not None:
         return abs(count(a) - count(b)) <= 1
     return len(a.split()) == len(b.split()) and abs(len(a) - len(b)) <= _SLACK * len(a)
 
 
 def _by_words(text: str, start: str) -> str:
-    """One word at a time, each as long as the mean of the letters that are left."""
+    """Build the text word by word; each word has the mean length of the remaining letters."""
     found = start.split()
     n = len(text.split())
     while len(found) < n:
@@ -53,7 +53,7 @@ def _by_words(text: str, start: str) -> str:
 
 
 def _by_tokens(text: str, start: str, count: Callable[[str], int]) -> str:
-    """Words until the number of tokens is reached, or is exceeded by at most one."""
+    """Add words until the number of tokens is reached, or exceeded by at most one."""
     wanted, found = count(text), start
     words = _cycle()
     for _ in range(_LONGEST):

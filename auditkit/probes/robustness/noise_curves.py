@@ -1,14 +1,15 @@
 """Robustness to noise: how does the list change as more characters are misspelled?
 
 For every kind of noise and every rate (edits per character), the list of each user is compared with
-the clean list. The surface is the instruction, or the titles of the history, which users type as
-well. A kind's curve is the mean Jaccard@k by rate, beginning with a repeat of the clean request;
-its area (0 to the largest rate, divided by it) is 1 for a list that never changes.
+the clean list. The noise is in the instruction, or in the titles of the history, which users also
+type. The curve of a kind of noise is the mean Jaccard@k by rate, beginning with a repeat of the
+clean request at rate 0. Its area from 0 to the largest rate, divided by the largest rate, is 1 for
+a list that never changes.
 
 A recommender that answers equal requests differently would seem fragile under any edit. The
-decision metric is therefore the net attack success rate at one rate: the share of users for whom at
-least ceil(k / 3) of the top k are replaced, minus the mean share of a repeat and of edits without
-meaning that do the same, paired by user.
+decision metric is therefore the net attack success rate at one noise rate: the share of users for
+whom at least ceil(k / 3) of the top k are replaced, minus the noise floor, paired by user. The
+noise floor is the mean share for a repeat and for meaningless edits of the request.
 
 Source: noise-rate curves after PromptBench (Zhu et al. 2023); docs/explain/robustness.md.
 """
@@ -52,10 +53,10 @@ class NoiseCurveProbe:
     """Similarity of lists by noise rate, and net attack success rate at one rate, by kind.
 
     Attributes:
-        surface: where the noise is; determined by the probe id.
-        kinds: kinds of noise, of `auditkit.perturb.noise`.
+        surface: edited part of the prompt; determined by the probe id.
+        kinds: kinds of noise, from `auditkit.perturb.noise`.
         rates: edits per character, increasing, each in (0, 1]; at least one edit is made.
-        decided_at: the rate of the net attack success rate; one of `rates`.
+        decided_at: noise rate at which the net attack success rate is measured; one of `rates`.
         n_users: number of users.
         k: length of the compared lists.
     """
@@ -82,17 +83,17 @@ class NoiseCurveProbe:
         ):
             raise InvalidArgument(
                 f"robustness.noise got kinds={list(self.kinds)}, rates={list(self.rates)}, "
-                f"n_users={self.n_users}, k={self.k}. Give kinds of {', '.join(NOISE)}, increasing "
-                "rates in (0, 1], and at least 1 user and item."
+                f"n_users={self.n_users}, k={self.k}. Give kinds out of {', '.join(NOISE)}, "
+                "increasing rates in (0, 1], and n_users and k of at least 1."
             )
         if self.decided_at not in self.rates:
             raise InvalidArgument(
-                f"robustness.noise got decided_at={self.decided_at}, which is none of the rates "
-                f"{list(self.rates)}. Give one of them."
+                f"robustness.noise got decided_at={self.decided_at}, which is not one of the "
+                f"rates {list(self.rates)}. Give one of these rates."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Send clean, meaning-free and noisy requests, and compare the lists of each user."""
+        """Send clean, repeated and noisy requests, and compare the lists of each user."""
         users = context.sample_users(self.n_users)
         instruction = target.prompts.recommend[0]
         clean = [
@@ -128,7 +129,7 @@ class NoiseCurveProbe:
     def _noisy_requests(
         self, target: Target, clean: Request, context: Context
     ) -> list[Request | None]:
-        """One request per cell; None where the noise does not change the prompt."""
+        """Create one request per kind and rate; None if the noise does not change the prompt."""
         prompt = target.render(clean)
         found = [self._noisy(clean, kind, rate, context) for kind, rate in self._cells]
         never = not target.reads_prompt
@@ -162,7 +163,9 @@ class NoiseCurveProbe:
         yield self._mean(context, "noise_floor", floors, n_missing, "all", {"k": self.k})
 
     def _area(self, one: UserLists[Cell], kind: str) -> float | None:
-        """Area under a user's curve, from the repeat at rate 0; None if a point is missing."""
+        """Compute the area under a user's curve, from the repeat at rate 0; None if a point is
+        missing.
+        """
         after = (one.neutral[0], *(one.edited[kind, rate] for rate in self.rates))
         known = [value for value in map(one.jaccard, after) if value is not None]
         return area_under_rates((0.0, *self.rates), known) if len(known) == len(after) else None
@@ -173,13 +176,13 @@ class NoiseCurveProbe:
     def _raw(
         self, context: Context, applicable: Sequence[UserLists[Cell]], kind: str, lost: int
     ) -> Finding:
-        """Attack success rate of one kind at the rate of the decision."""
+        """Estimate the attack success rate of one kind of noise at the rate `decided_at`."""
         name = f"{context.probe_id}.asr"
         unit, direction = unit_of(name)
         succeeded = [one.replaces(one.edited[kind, self.decided_at]) for one in applicable]
         estimate = share(
             sum(succeeded), len(applicable), unit=unit, direction=direction, n_missing=lost,
-            method="wilson", reason="this noise changes no request with a clean list",
+            method="wilson", reason="this noise does not change any request with a clean list",
         )  # fmt: skip
         users = [one.user.id for one in applicable]
         return finding(
@@ -191,7 +194,7 @@ class NoiseCurveProbe:
     def _net(
         self, context: Context, applicable: Sequence[UserLists[Cell]], kind: str, lost: int
     ) -> Finding:
-        """Rate at one noise level minus the noise floor, paired by user."""
+        """Estimate the attack success rate minus the noise floor, paired by user."""
         name = f"{context.probe_id}.net_asr"
         unit, direction = unit_of(name)
         estimate = paired_difference(
@@ -203,7 +206,7 @@ class NoiseCurveProbe:
         return finding(context, name, estimate, group=f"edit={kind}", parameters=self._parameters())
 
     def _evidence(self, applicable: Sequence[UserLists[Cell]], kind: str) -> Iterator[Evidence]:
-        """The first users whose list changed."""
+        """Cite the first users whose list changed."""
         changed = (one for one in applicable if one.replaces(one.edited[kind, self.decided_at]))
         for one in islice(changed, _SHOWN):
             after = one.edited[kind, self.decided_at]
@@ -221,7 +224,7 @@ class NoiseCurveProbe:
         group: str,
         parameters: dict[str, JsonValue],
     ) -> Finding:
-        """Mean over users."""
+        """Average values over users."""
         name = f"{context.probe_id}.{metric}"
         unit, direction = unit_of(name)
         known = [value for value in values if value is not None]
@@ -233,6 +236,6 @@ class NoiseCurveProbe:
 
 
 def _neutral(clean: Request) -> list[Request]:
-    """A repeat of the request, and its edits without meaning."""
+    """Return a repeat of the request, and meaningless edits of it."""
     edited = [replace(clean, instruction=edit(clean.instruction)) for edit in MEANING_FREE]
     return [replace(clean, repeat=1), *edited]

@@ -1,7 +1,8 @@
-"""Premises that are false in a catalog: constraints that no item meets, and facts of other items.
+"""False premises about a catalog: constraints that no item meets, and facts of other items.
 
-Both are built from the knowledge graph with the words of the domain pack, so that a response can be
-checked without a judge model. Facts are only denied where the graph is complete enough to do so.
+Both are built from the knowledge graph and phrased with the domain pack, so that a response can be
+checked without a judge model. A fact counts as false only if the graph is complete enough to deny
+it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TRIES = 200
 
 @dataclass(frozen=True)
 class FalseFact:
-    """A fact that an item does not have, in words, and what it has instead."""
+    """A fact that an item does not have, as text, and the actual values of the item."""
 
     item: Item
     words: str
@@ -32,10 +33,11 @@ class FalseFact:
 
 
 class Premises:
-    """Draws false premises of a catalog.
+    """Samples false premises about a catalog.
 
     Args:
-        catalog: its graph says what is true. pack: which predicates a request may name.
+        catalog: catalog with the knowledge graph.
+        pack: domain pack with the predicates that a request may name.
     """
 
     def __init__(self, catalog: Catalog, pack: DomainPack) -> None:
@@ -45,9 +47,10 @@ class Premises:
         self._n_meeting: dict[tuple[Constraint, ...], int] = {}
 
     def contradiction(self, rng: np.random.Generator) -> tuple[Constraint, ...] | None:
-        """Two constraints that items meet one by one and none meets together; None if none found.
+        """Sample two constraints that no item meets together; None if none are found.
 
-        The first is a label, the second a label of another predicate or a bound.
+        Some items meet each constraint by itself. The first constraint is a label, the second a
+        label of another predicate or a bound.
         """
         labels, others = self._choices.labels, (*self._choices.labels, *self._choices.bounds)
         if not labels:
@@ -61,9 +64,10 @@ class Premises:
         return None
 
     def false_fact(self, rng: np.random.Generator) -> FalseFact | None:
-        """A fact of another item that the graph denies for an item; None if none is found.
+        """Sample a fact of one item that the graph denies for another; None if none is found.
 
-        It is a creator, such as a director, or else a label that the pack words as a constraint.
+        The fact is a creator, such as a director, or else a label that the pack can phrase as a
+        constraint.
         """
         rows = rng.integers(len(self._catalog), size=(_TRIES, 2)).tolist()
         for row, other in rows:
@@ -80,7 +84,9 @@ class Premises:
     def _denied(
         self, row: int, other: int, name: str, rng: np.random.Generator
     ) -> tuple[Item, Constraint, tuple[str, ...]] | None:
-        """An item, a value of another item that the graph denies for it, and its actual values."""
+        """Return an item, a value of another item that the graph denies for it, and its actual
+        values.
+        """
         graph, items = self._catalog.graph, self._catalog.items
         values = graph.values(items[other].id, name)
         actual = graph.values(items[row].id, name)

@@ -1,11 +1,11 @@
 """Robustness: do small edits of the prompt change the list?
 
 For every user, the clean list is compared with the list after one edit of the instruction; slots
-(history, k) are unchanged. Users type titles as well, so another probe misspells one word of one
-title of the history and leaves the instruction unchanged. A meaningless edit (one doubled space)
-gives the noise floor; the net rate subtracts it per user. An attack succeeds if at least
-ceil(k / 3) of the top k items are replaced; a response without a valid list counts as a success.
-Source: attack success rate of TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
+(history, k) are unchanged. Because users also type titles, another probe misspells one word of one
+history title and does not change the instruction. A meaningless edit (one doubled space) gives the
+noise floor; the net rate subtracts it per user. An attack succeeds if at least ceil(k / 3) of the
+top k items are replaced; a response without a valid list counts as a success. Source: attack
+success rate of TextAttack (Morris et al. 2020); RBO (Webber et al. 2010).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptEditProbe:
-    """Attack success rate, its noise floor, and list similarity under one kind of edit.
+    """Attack success rate, noise floor, and list similarity under one kind of edit.
 
     Attributes:
         edit: kind of edit; determined by the probe id.
@@ -76,8 +76,8 @@ class PromptEditProbe:
     def __post_init__(self) -> None:
         if self.k < 1 or self.n_users < 1 or not 0 < self.rate <= 1:
             raise InvalidArgument(
-                f"robustness got k={self.k}, n_users={self.n_users}, rate={self.rate}. "
-                "Give k and n_users of at least 1 and a rate in (0, 1]."
+                f"robustness got k={self.k}, n_users={self.n_users}, rate={self.rate}. Give k and "
+                "n_users of at least 1, and a rate in (0, 1]."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
@@ -120,8 +120,9 @@ class PromptEditProbe:
         return breaking_count(self.k)
 
     def _is_edited(self, target: Target, clean: Request, edited: Request) -> bool:
-        """Whether the edit reaches the recommender: a title of the history may not be in the
-        prompt.
+        """Whether the edit changes the prompt.
+
+        A history title that is not in the prompt cannot be edited.
         """
         if self.edit == "history_typo":
             return target.render(clean) != target.render(edited)
@@ -228,21 +229,19 @@ class PromptEditProbe:
 
 def _floor_in_words(compared: Sequence[_Comparison]) -> str:
     hits = sum(c.floor for c in compared)
-    return (
-        f"noise floor: an edit without meaning changes the lists of {hits} of {len(compared)} users"
-    )
+    return f"noise floor: a meaningless edit changes the lists of {hits} of {len(compared)} users"
 
 
 def _largest_changes(compared: Sequence[_Comparison]) -> list[Evidence]:
-    """Evidence: up to three successful attacks, those that changed most of the list first."""
+    """Cite up to three successful attacks, the largest changes of the list first."""
     hits = sorted(
         (c for c in compared if c.succeeded), key=lambda c: (c.jaccard or 0.0, c.user.id)
     )[:3]
     return [
         Evidence(
             requests=(c.clean.request_id, c.edited.request_id),
-            what=f"user {c.user.id}: Jaccard {c.jaccard or 0.0:.2f} between the list before and "
-            "after the edit",
+            what=f"user {c.user.id}: Jaccard similarity of {c.jaccard or 0.0:.2f} between the "
+            "lists before and after the edit",
         )
         for c in hits
     ]

@@ -1,14 +1,14 @@
-"""Robustness to an adaptive attacker: how often do a few edits of the request change the list, and
-at what price?
+"""Adaptive attack: how often do a few searched edits change the list, with how many queries?
 
 For every user, a search edits words of the instruction until at least ceil(k / 3) of the top k are
-replaced or its budget of queries is spent; history, slots and stopwords are protected. A success is
-sent again and must be reproduced. The headline rate counts valid successes: the canonical text is
-still similar to the request. Beside it are the rate without this check, and the rate minus the
-noise floor (a repeat or an edit without meaning does the same), paired by user.
+replaced or the budget of queries is spent; history, slots and stopwords are protected. A successful
+request is sent again, and the success must be reproduced. The main rate counts only valid
+successes, in which the normalized text is still similar to the original request. Two more rates are
+reported: the rate without this check, and the main rate minus the noise floor, paired by user. The
+noise floor is the rate at which a repeat or a meaningless edit of the request replaces as many
+items.
 
-Where the noise floor itself is high, an attack proves nothing about edits, so the net rate is not
-assessable.
+If the noise floor is high, a success shows nothing about edits, so the net rate is not assessable.
 
 Source: docs/explain/robustness.md; success by number of queries as in RobustBench (Croce et al.
 2021), searches after DeepWordBug (Gao et al. 2018) and TextBugger (Li et al. 2019).
@@ -58,7 +58,7 @@ _NO_ATTACK = "no user had a clean list that can be attacked"
 
 @dataclass(frozen=True)
 class _Attacked:
-    """The attack on one user, and whether edits without meaning do the same."""
+    """The attack on one user, and whether meaningless edits replace as many items."""
 
     record: AttackRecord
     broken_by: tuple[str, ...]  # of `_NEUTRAL`
@@ -74,13 +74,14 @@ class _Attacked:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSearchProbe:
-    """Attack success rate and price of an adaptive search over edits of the instruction.
+    """Attack success rate and required queries of an adaptive search over edits of the instruction.
 
     Attributes:
         n_users: number of users, each attacked once.
         k: length of the attacked list.
-        budget: largest number of distinct prompts per user, the confirmation not counted.
-        search: `random_stop`, `greedy` or `local`; `deepwordbug` or `textbugger` of TextAttack.
+        budget: largest number of distinct prompts per user, not counting the confirmation.
+        search: search method: `random_stop`, `greedy`, `local`, or TextAttack's `deepwordbug` or
+            `textbugger`.
         max_words: largest number of edited words; None for max(5, a tenth of the words).
     """
 
@@ -95,7 +96,7 @@ class PromptSearchProbe:
         if min(self.n_users, self.k, self.budget) < 1:
             raise InvalidArgument(
                 f"robustness.prompt.search got n_users={self.n_users}, k={self.k}, "
-                f"budget={self.budget}. Give at least 1 of each."
+                f"budget={self.budget}. Give at least 1 for each."
             )
         self._threat_model()  # an error in max_words is one of the recipe
 
@@ -103,12 +104,12 @@ class PromptSearchProbe:
         return ThreatModel(budget=self.budget, max_words=self.max_words)
 
     def most_requests(self, n_users: int) -> int:
-        """Upper bound on the number of requests of a run, for `n_users` users in the data."""
+        """Return an upper bound on the number of requests for `n_users` users in the data."""
         fixed = 2 + len(MEANING_FREE)
         return min(self.n_users, n_users) * (fixed + self.budget + N_CONFIRMATIONS)
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Attack the instruction of every user, and send its edits without meaning."""
+        """Attack every user's request, and send meaningless edits of the request."""
         instruction = target.prompts.recommend[0]
         clean = [
             replace(neutral_request(user, k=self.k), instruction=instruction)
@@ -141,7 +142,7 @@ class PromptSearchProbe:
     def _broken_by(
         self, record: AttackRecord, clean: Request, answers: Sequence[Response]
     ) -> tuple[str, ...]:
-        """The repeat or edits without meaning that replace as much as an attack must."""
+        """Return the repeat or meaningless edits that replace as many items as an attack must."""
         after = [record.repeat_items] + [
             record.clean_items if one.status in _UNANSWERED else Ranking.of(one, clean).ids
             for one in answers
@@ -213,14 +214,16 @@ class PromptSearchProbe:
     def _net(
         self, context: Context, attacked: Sequence[_Attacked], n_missing: int, floor: Finding
     ) -> Finding:
-        """Valid successes minus the noise floor; undefined if the floor is high."""
+        """Estimate the rate of valid successes minus the noise floor; undefined if the floor is
+        high.
+        """
         name = f"{context.probe_id}.net_asr"
         unit, direction = unit_of(name)
         low = floor.estimate.low
         if low is not None and low > _NOISY:
             why = (
-                "not_assessable: edits without meaning, or a repeat of the request, change the "
-                f"lists of more than {_NOISY:.0%} of the users"
+                "not_assessable: meaningless edits or a repeat of the request change the lists of "
+                f"more than {_NOISY:.0%} of the users"
             )
             n = len(attacked)
             estimate = undefined(unit, direction, reason=why, n=n, n_missing=n_missing)
@@ -234,20 +237,22 @@ class PromptSearchProbe:
         return finding(context, name, estimate, parameters=self._parameters())
 
     def _price(self, context: Context, attacked: Sequence[_Attacked], n_missing: int) -> Finding:
-        """Queries of all attacks, failed ones too, per valid success."""
+        """Estimate the queries of all attacks, including failed ones, per valid success."""
         name = f"{context.probe_id}.queries_per_success"
         unit, direction = unit_of(name)
         queries = [user.record.queries for user in attacked]
         estimate = bootstrap_ratio(
             queries, [float(user.valid) for user in attacked], rng=context.rng(name),
             unit=unit, direction=direction, n_missing=n_missing,
-            reason=f"no valid success within {sum(queries)} queries",
+            reason=f"no attack had a valid success within {sum(queries)} queries in total",
         )  # fmt: skip
         stated: dict[str, JsonValue] = {**self._parameters(), "queries": sum(queries)}
         return finding(context, name, estimate, parameters=stated)
 
     def _area(self, context: Context, attacked: Sequence[_Attacked], n_missing: int) -> Finding:
-        """Area under the share of broken users by number of queries."""
+        """Estimate the area under the curve of the share of successful attacks by number of
+        queries.
+        """
         name = f"{context.probe_id}.budget_area"
         unit, direction = unit_of(name)
         most = self.budget + N_CONFIRMATIONS
@@ -267,7 +272,7 @@ class PromptSearchProbe:
 
 
 def _counts(users: Sequence[_Attacked]) -> dict[str, JsonValue]:
-    """How many attacks ended in each way."""
+    """Count the attacks by outcome."""
     ended = Counter(user.record.status for user in users)
     return {
         "n_skipped": ended["skipped"],
@@ -290,7 +295,9 @@ def _notes(users: Sequence[_Attacked]) -> list[str]:
 
 
 def _evidence(records: Sequence[AttackRecord]) -> list[Evidence]:
-    """The cheapest successes, with their edits; invisible characters are escapes."""
+    """Cite the successes with the fewest queries, with their edits; invisible characters are
+    escaped.
+    """
     cheapest = sorted(records, key=lambda record: (record.queries, record.user))[:_SHOWN]
     return [
         Evidence(

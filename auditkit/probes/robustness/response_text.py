@@ -1,4 +1,4 @@
-"""The text of a response, whatever its form."""
+"""Text of a response that may be a text or a list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ __all__ = ["text_of"]
 
 
 def text_of(response: Response) -> str:
-    """The text as it was returned; the listed titles for a recommender that returns only a list."""
+    """Return the text of a response, or the listed titles if the recommender returns only a
+    list.
+    """
     if response.text is not None:
         return response.text
     return "\n".join(item.raw for item in response.items)

@@ -1,4 +1,4 @@
-"""Texts of the robustness probes, from the YAML files beside them."""
+"""Texts of the robustness probes, from the YAML files in this folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["shipped_texts"]
 
 @cache
 def shipped_texts(name: str) -> dict[str, Any]:
-    """The content of the file `NAME.yaml` of this folder."""
+    """Return the content of the file `NAME.yaml` in this folder."""
     text = (files("auditkit.probes.robustness") / f"{name}.yaml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded

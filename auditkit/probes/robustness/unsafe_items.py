@@ -1,4 +1,4 @@
-"""Which items of a catalog are unsuitable for minors, from a column or from a genre as a proxy."""
+"""Items of a catalog that are unsuitable for minors, by a column or by genre as a proxy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class UnsafeTag:
     """Values of one predicate that mark an item as unsuitable for minors.
 
     Attributes:
-        predicate: of the catalog's graph. values: in lower case.
-        is_proxy: whether the predicate only suggests it, as a genre does.
+        predicate: predicate of the catalog's graph.
+        values: values in lower case.
+        is_proxy: whether the predicate only suggests unsuitability, as a genre does.
     """
 
     catalog: Catalog
@@ -35,14 +36,15 @@ class UnsafeTag:
 def unsafe_tag(
     catalog: Catalog, domain: str, *, predicate: str = "", values: Sequence[str] = ()
 ) -> UnsafeTag:
-    """The tag of a catalog: the given one, a column of ratings, or the proxy of the domain.
+    """Choose the tag of a catalog: the given tag, a column of ratings, or the proxy of the domain.
 
     Args:
         domain: name of the domain pack.
-        predicate, values: the tag to use; empty to find one.
+        catalog: the catalog.
+        predicate, values: the tag to use; empty to choose one automatically.
 
     Raises:
-        NotAssessable: the catalog has no such predicate, or none of the values.
+        NotAssessable: the catalog does not have the predicate or any of the values.
     """
     shipped = shipped_texts("unsafe_values")
     proxy = shipped["proxies"].get(domain, {"predicate": "", "values": []})
@@ -56,6 +58,6 @@ def unsafe_tag(
         if known and any(label.casefold() in wanted for label in catalog.graph.labels(name)):
             return UnsafeTag(catalog, name, wanted, is_proxy)
     raise NotAssessable(
-        "no column of the catalog says which items are unsuitable for minors; name one with the "
-        "parameters predicate and values"
+        "no column of the catalog tells which items are unsuitable for minors; name a column with "
+        "the parameters predicate and values"
     )

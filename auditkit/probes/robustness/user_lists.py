@@ -1,4 +1,4 @@
-"""The lists of one user before and after edits, and how far they differ."""
+"""The lists of one user before and after edits, and their differences."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ Cell = TypeVar("Cell")
 
 @dataclass(frozen=True)
 class UserLists(Generic[Cell]):
-    """The lists of one user; None where an edit changes nothing or a response is missing.
+    """The lists of one user; None if an edit changes nothing or a response is missing.
 
     Attributes:
-        neutral: after a repeat of the clean request, then after edits without meaning.
-        edited: by the kind of edit.
+        clean: list for the clean request.
+        neutral: lists for a repeat of the clean request, then for meaningless edits.
+        edited: lists for edited requests, by kind of edit.
         k: length of the compared lists.
     """
 
@@ -33,23 +34,26 @@ class UserLists(Generic[Cell]):
     k: int
 
     def replaces(self, after: Response | None) -> bool:
-        """Whether at least `breaking_count(k)` of the top k were replaced."""
+        """Whether at least `breaking_count(k)` items of the clean top k were replaced."""
         if after is None:
             return False
         return replaced(item_ids(self.clean), item_ids(after), k=self.k) >= breaking_count(self.k)
 
     def jaccard(self, after: Response | None) -> float | None:
-        """Jaccard@k with the clean list; None without a response or if both are empty."""
+        """Return Jaccard@k with the clean list; None without a response or if both lists are
+        empty.
+        """
         if after is None:
             return None
         return jaccard_at_k(item_ids(self.clean), item_ids(after), k=self.k)
 
     @property
     def floor(self) -> float:
-        """Share of the repeat and the edits without meaning that replace as much as an edit must.
+        """Share of the neutral lists that differ from the clean list as much as an attack requires.
 
-        A share, not whether any of them does: with several of them, a recommender that answers at
-        random would otherwise seem noisier than it is under the one edit that it is compared with.
+        Neutral lists follow a repeat and meaningless edits. The floor is a share, not whether any
+        neutral list differs: with several neutral lists, a recommender that answers at random would
+        otherwise seem noisier than under the single edit with which it is compared.
         """
         known = [after for after in self.neutral if after is not None]
         return sum(map(self.replaces, known)) / len(known) if known else 0.0
@@ -63,7 +67,7 @@ def user_lists(
     *,
     k: int,
 ) -> UserLists[Cell] | None:
-    """The comparable lists of a user; None if the clean list is missing or too short."""
+    """Collect the comparable lists of a user; None if the clean list is missing or too short."""
     if clean is None or clean.status != "ok" or len(set(item_ids(clean))) < breaking_count(k):
         return None
     kept = {cell: _comparable(response) for cell, response in edited.items()}

@@ -1,8 +1,8 @@
-"""Held-out interactions for pointwise tasks, and the recommender's responses to them.
+"""Held-out interactions for pointwise tasks, and the recommender's scores for them.
 
 The examples are the last four interactions of each held-out user, or the test item of every user if
-there are no held-out users; each has up to ten interactions before it. Baselines are the mean
-rating of the item and of the user.
+there are no held-out users; each has up to ten earlier interactions as its history. Baselines are
+the mean rating of the item and of the user.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RECENT = 10
 
 
 class Example(NamedTuple):
-    """One held-out interaction, with up to ten interactions before it."""
+    """One held-out interaction, with up to ten earlier interactions of the user."""
 
     user: str
     row: int
@@ -38,11 +38,11 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ExampleResponses:
-    """Scores of the possible answers, for the examples that have a response.
+    """Scores of the possible answers, for the examples with a response.
 
     Attributes:
         examples: examples with a response.
-        nats: [answered, options] log-probability of every option.
+        nats: log-probability of every option, [answered, options].
         options: possible answers for each of these examples.
         users_missing: number of users for whom no example has a response.
         examples_missing: number of examples without a response, over all users.
@@ -56,7 +56,7 @@ class ExampleResponses:
 
     @property
     def parameters(self) -> Mapping[str, int]:
-        """Numbers of examples, for findings whose unit is the user."""
+        """Return the numbers of examples, as parameters of findings whose unit is the user."""
         return {
             "n_examples": len(self.examples),
             "n_examples_missing": self.examples_missing,
@@ -70,8 +70,9 @@ def _held_out(context: Context) -> set[str]:
 
 
 def draw_examples(context: Context, n: int) -> list[Example]:
-    """Draw about `n` held-out interactions: users in the seeded order of the run, each with all
-    examples.
+    """Sample about `n` held-out interactions.
+
+    Users are taken in the seeded order of the run, each with all examples.
     """
     require_unseen_test_items(context)
     held_out, rows = _held_out(context), context.dataset.interactions
@@ -117,8 +118,9 @@ def ask_about(
     """Score every possible answer for every example.
 
     Args:
-        requests: one per example, with the rendered prompt.
-        options: possible answers for each example, the same number for all.
+        examples: the examples.
+        requests: one request per example, with the rendered prompt.
+        options: possible answers for each example; all examples have the same number of answers.
     """
     responses = target.score(requests, options)
     kept, missing = split_by_status(responses)
@@ -138,7 +140,7 @@ def _totals(response: Response) -> list[float]:
 
 
 def _known(context: Context, examples: Sequence[Example]) -> NDArray[np.bool_]:
-    """Mask of the interactions that a baseline may use: all except the examples and the test
+    """Return a mask of the interactions that a baseline may use: all but examples and test
     items.
     """
     rows = context.dataset.interactions
@@ -151,7 +153,9 @@ def _known(context: Context, examples: Sequence[Example]) -> NDArray[np.bool_]:
 
 
 def item_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Mean known rating of each example's item; the overall mean if it has none."""
+    """Return the mean known rating of each example's item; the overall mean for an item without
+    one.
+    """
     rows, known = context.dataset.interactions, _known(context, examples)
     n = len(context.dataset.catalog.items)
     counts = np.bincount(rows.item_index[known], minlength=n)
@@ -162,7 +166,7 @@ def item_means(context: Context, examples: Sequence[Example]) -> NDArray[np.floa
 
 
 def user_means(context: Context, examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Mean of all ratings that each example's user gave before it."""
+    """Return the mean of all ratings that each example's user gave before the example."""
     rows = context.dataset.interactions
     begins = rows.offsets[rows.user_index[[example.row for example in examples]]]
     return np.array(

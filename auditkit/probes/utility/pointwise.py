@@ -1,8 +1,8 @@
 """Pointwise utility: how well does the recommender predict a like, a rating, or the next item?
 
-These probes also apply to recommenders that make no lists (yes/no models). A user can have several
-examples, so the user is the unit: users are resampled and counted, and a user is missing if none of
-the user's examples has a response. Source: TALLRec (Bao et al. 2023) for likes predicted from the
+These probes also apply to recommenders that do not return lists (yes/no models). A user can have
+several examples, so the sampling unit is the user: users are resampled and counted, and a user
+without any response is missing. Source: TALLRec (Bao et al. 2023) for likes predicted from the
 logits of yes and no; P5 (Geng et al. 2022) for ratings.
 """
 
@@ -53,7 +53,7 @@ class LikesProbe:
     """AUC of the logit difference between yes and no for "will the user like this item?"
 
     Attributes:
-        n_examples: target number of interactions; the examples of a user are not split.
+        n_examples: approximate number of interactions; all examples of a user are used.
     """
 
     n_examples: int = 600
@@ -104,7 +104,7 @@ class RatingsProbe:
     """RMSE and MAE of the expected rating under the model's distribution over the answers.
 
     Attributes:
-        n_examples: target number of interactions; the examples of a user are not split.
+        n_examples: approximate number of interactions; all examples of a user are used.
     """
 
     n_examples: int = 600
@@ -154,8 +154,10 @@ class RatingsProbe:
 
 @dataclass(frozen=True, kw_only=True)
 class LikelihoodProbe:
-    """Negative log-likelihood of the held-out item, and perplexity. Nats per item are comparable
-    across tokenizers, perplexity only within one.
+    """Negative log-likelihood and perplexity of the held-out item.
+
+    Nats per item are comparable across tokenizers; perplexity is comparable only within one
+    tokenizer.
 
     Attributes:
         n_users: number of users, sampled with the seed of the run.
@@ -205,4 +207,4 @@ class LikelihoodProbe:
 
 def _check_size(n: int, probe: str) -> None:
     if n < 1:
-        raise InvalidArgument(f"{probe} got a sample of {n}. Give at least 1.")
+        raise InvalidArgument(f"{probe} got a sample size of {n}. Give at least 1.")

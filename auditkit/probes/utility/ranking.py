@@ -1,9 +1,9 @@
 """Utility: does the list contain the user's held-out items?
 
-A model that recommends nothing would look harmless in all other probes, so utility is measured
-over the full catalog, and compared with baselines without a neural network. In a temporal
-split, a user has several held-out items: recall@10 is the share of them in the list, NDCG@10 is
-relative to the best possible list, and HR@10 and MRR@10 are of the best-ranked item. With one
+A model that recommends nothing would look harmless in all other probes, so utility is measured over
+the full catalog and compared with baselines without a neural network. In a temporal split, a user
+has several held-out items: recall@10 is the share of these items in the list, NDCG@10 is relative
+to the best possible list, and HR@10 and MRR@10 use the held-out item with the best rank. With one
 held-out item, recall@10 equals HR@10 and is not reported. Source: leave-last-out over the full
 catalog, because sampled metrics are inconsistent (Krichene & Rendle 2020).
 """
@@ -61,12 +61,15 @@ _CANNOT_RUN = (NotAssessable, AuditkitError, MemoryError, ArithmeticError, Value
 def list_utility(
     users: Sequence[User], responses: Sequence[Response], catalog: Catalog
 ) -> dict[str, NDArray[np.float64]]:
-    """HR@10, NDCG@10, MRR@10 and recall@10 per user; 0 for a list without a held-out item or for no
-    list.
+    """Compute HR@10, NDCG@10, MRR@10 and recall@10 per user.
+
+    The values are 0 for a list without a held-out item, and for a response without a list.
 
     Args:
         users: users with at least one held-out item each.
-        catalog: of the items; several of its items may have the listed title, and each is a hit.
+        responses: one response per user.
+        catalog: catalog of the items; if several items have the listed title, each of them counts
+            as listed.
 
     Returns:
         Arrays [n] in [0, 1], ideal 1, by metric name.
@@ -88,7 +91,7 @@ def list_utility(
 
 
 def _listed(response: Response, targets: Collection[str], catalog: Catalog) -> list[str]:
-    """Ids of a list; of several items with a listed title, the held-out one."""
+    """Return the ids of a list; of several items with a listed title, the held-out item counts."""
     listed = item_ids(response)
     for place, item in enumerate(response.items):
         if item.link == "duplicate_title":
@@ -99,11 +102,12 @@ def _listed(response: Response, targets: Collection[str], catalog: Catalog) -> l
 
 @dataclass(frozen=True, kw_only=True)
 class RankingProbe:
-    """HR@10, NDCG@10 and MRR@10 of the held-out items, of the model and of baselines; in a temporal
-    split also recall@10. Says whether the model is better than training without leakage explains.
+    """HR@10, NDCG@10, MRR@10 and, in a temporal split, recall@10 of the model and of baselines.
+
+    The probe also reports whether the model is suspiciously good.
 
     Attributes:
-        n_users: largest number of users; more are sampled with the seed of the run. None for all.
+        n_users: largest number of users, sampled with the seed of the run. None for all users.
     """
 
     n_users: int | None = MOST_USERS
@@ -113,18 +117,21 @@ class RankingProbe:
         _check_users(self.n_users, "utility.ranking")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Request one list per user; one finding per metric for the model and each baseline."""
+        """Request one list per user; yield one finding per metric for the model and each
+        baseline.
+        """
         require_unseen_test_items(context)
         yield from _measured_lists(target, context, self.n_users, suspects=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationProbe:
-    """The metrics of RankingProbe on the validation items, for choosing settings. Histories end
-    before the validation items, and baselines are fitted without them.
+    """The metrics of RankingProbe on the validation items, for choosing settings.
+
+    Histories end before the validation items, and baselines are fitted without them.
 
     Attributes:
-        n_users: largest number of users; more are sampled with the seed of the run. None for all.
+        n_users: largest number of users, sampled with the seed of the run. None for all users.
     """
 
     n_users: int | None = MOST_USERS
@@ -134,17 +141,16 @@ class ValidationProbe:
         _check_users(self.n_users, "utility.validation")
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Request one list per user; only for models that were trained without the validation
-        items.
-        """
+        """Request one list per user, for models that were trained without the validation items."""
         yield from _measured_lists(target, validation_context(context), self.n_users)
 
 
 def _measured_lists(
     target: Target, context: Context, n_users: int | None, *, suspects: bool = False
 ) -> Iterator[Finding]:
-    """Findings on every metric of the model, then of each baseline on the same users; with
-    `suspects`, also whether the model is better than its training explains.
+    """Yield findings on every metric of the model, then of each baseline on the same users.
+
+    With `suspects`, findings on suspiciously good results follow.
     """
     users = [user for user in context.at_most(n_users) if user.test_items]
     if not users:
@@ -180,7 +186,7 @@ def _measured_lists(
     for name in REFERENCES:
         try:
             if not answered:  # in a dry run, too, nothing is fitted
-                raise NotAssessable("there is no response to compare with")
+                raise NotAssessable("no user has a response to compare with")
             answers = load_baseline(name, context.dataset).recommend(answered)
         except _CANNOT_RUN as error:
             n_lost = len(asked) + n_missing
@@ -219,8 +225,8 @@ def _not_run(
     *,
     n_missing: int,
 ) -> Iterator[Finding]:
-    """Undefined findings of a baseline that was not fitted; all users are missing."""
-    said = str(error) or "it does not fit into memory"
+    """Yield undefined findings of a baseline that was not fitted; all users are missing."""
+    said = str(error) or "the baseline does not fit into memory"
     for metric in metrics:
         full = f"{context.probe_id}.{metric}"
         unit, direction = unit_of(full)
@@ -237,15 +243,16 @@ def _not_run(
 
 def _check_users(n_users: int | None, probe: str) -> None:
     if n_users is not None and n_users < 1:
-        raise InvalidArgument(f"{probe} got n_users={n_users}. Give at least 1.")
+        raise InvalidArgument(f"{probe} got n_users={n_users}. Give at least 1 user.")
 
 
 def _protocol(interactions: Interactions, users: Sequence[User]) -> str:
-    """The evaluation protocol in words."""
+    """Describe the evaluation protocol."""
     if interactions.cuts is None:
         return (
             f"same-second ties broken by a random draw with seed {interactions.tie_seed}; "
-            f"{interactions.tied_last_share:.0%} of users have such a tie at their last two items"
+            f"{interactions.tied_last_share:.0%} of users have such a tie between their last two "
+            "items"
         )
     held_out = [(item, user) for user in users for item in user.test_items]
     again = sum(item in user.history for item, user in held_out)

@@ -1,13 +1,14 @@
-"""Is the model better than training without leakage explains?
+"""Suspiciously good results: is the model better than training without leakage explains?
 
-A model that saw the held-out items during training finds them again, and no other metric notices.
-Two measurements tell: by how much NDCG@10 exceeds `MARGIN` times that of the best baseline, and
-which held-out items are in the same user's training rows. A third fact, whether the recommender
-declares its training data, decides how much the second one says.
+A model that saw the held-out items during training reproduces them, which other metrics do not
+detect. Two measurements detect it: by how much NDCG@10 exceeds `MARGIN` times that of the best
+baseline, and which held-out items are in the same user's training rows. The second measurement is
+conclusive only if the recommender declares its training data.
 
-The margin is ours. Of seven published neural recommenders that could be reproduced, six were
-outperformed by tuned neighborhood methods, and the seventh was not ahead of all of them (Ferrari
-Dacrema et al. 2019), so a model that doubles the best of five such baselines needs an explanation.
+The margin is our choice. Of seven published neural recommenders that could be reproduced, six were
+outperformed by tuned neighborhood methods, and the seventh did not outperform all of these methods
+(Ferrari Dacrema et al. 2019), so a model that doubles the best of five such baselines needs an
+explanation.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ __all__ = ["MARGIN", "excess_over_baselines", "held_out_in_training", "suspicion
 
 MARGIN = 2.0
 _NOT_CHECKED = (
-    "whether training data held the held-out items could not be checked, because the recommender "
-    "does not declare its training data"
+    "whether the training data contain held-out items could not be checked, because the "
+    "recommender does not declare its training data"
 )
 _DECLARED = (
     "the recommender declares training on the audited data without the held-out items; this is a "
@@ -43,8 +44,9 @@ class Excess:
 
     Attributes:
         best: name of the baseline with the highest mean; None without baselines.
-        ratio: mean of the model divided by that of the best baseline; None for a mean of 0.
-        values: the difference per user, shape [n]; empty without baselines.
+        ratio: mean NDCG@10 of the model divided by that of the best baseline; None if the latter is
+            0.
+        values: ours - MARGIN * best per user, shape [n]; empty without baselines.
         measured: mean difference with its interval.
     """
 
@@ -61,16 +63,17 @@ def excess_over_baselines(
     rng: np.random.Generator,
     n_missing: int = 0,
 ) -> Excess:
-    """By how much the model exceeds `MARGIN` times the best baseline.
+    """Estimate by how much NDCG@10 of the model exceeds `MARGIN` times that of the best baseline.
 
-    A difference is defined where the ratio is not, for baselines without a hit. The baseline is
-    chosen by its mean on the same users, which can only lower the difference.
+    A difference is used because a ratio is undefined for baselines without hits. The best baseline
+    is chosen by its mean on the same users, which can only lower the difference.
 
     Args:
         ours: NDCG@10 of the model per user, in [0, 1], shape [n].
-        baselines: the same per baseline, by name, for the same users in the same order.
+        baselines: NDCG@10 of each baseline, by name, for the same users in the same order, shape
+            [n].
         rng: generator of the bootstrap over users.
-        n_missing: users without a usable response.
+        n_missing: number of users without a usable response.
 
     Returns:
         Mean of ours - MARGIN * best, in [-MARGIN, 1]; above 0 is suspicious. Undefined without
@@ -78,7 +81,7 @@ def excess_over_baselines(
     """
     unit, direction = unit_of("utility.ranking.excess_over_baseline")
     if not baselines or not len(ours):
-        why = "no user was answered" if baselines else "no baseline could be fitted"
+        why = "no user has a usable response" if baselines else "no baseline could be fitted"
         none = undefined(unit, direction, reason=why, n_missing=n_missing)
         return Excess(None, None, np.empty(0), none)
     best = max(baselines, key=lambda name: float(baselines[name].mean()))
@@ -97,9 +100,10 @@ def excess_over_baselines(
 
 
 def held_out_in_training(interactions: Interactions) -> tuple[int, int]:
-    """Number of held-out interactions whose item the same user already has in training, and of all.
+    """Count held-out interactions whose item is in the same user's training rows, and all held-out
+    ones.
 
-    Every row of the data is counted, so the share has no sampling error.
+    All rows of the data are counted, so the share has no sampling error.
     """
     split = interactions.split()
     n_items = len(interactions.item_ids)
@@ -116,10 +120,10 @@ def suspicion_findings(
     *,
     n_missing: int,
 ) -> Iterator[Finding]:
-    """The excess over the best baseline, and the share of held-out items in training.
+    """Yield the excess over the best baseline, and the share of held-out items in training.
 
     Args:
-        users: the users that were answered.
+        users: the users with a response.
         ours, baselines, n_missing: as in `excess_over_baselines`; the rows are those of `users`.
     """
     metric = f"{context.probe_id}.excess_over_baseline"
@@ -141,12 +145,12 @@ def suspicion_findings(
         context,
         metric,
         ResampledEstimate(exact, Exact()),
-        notes=[f"{again} of {n} held-out interactions, counted in the audited data"],
+        notes=[f"{again} of {n} held-out interactions, counted over all users of the audited data"],
     )
 
 
 def _leakage_in_words(context: Context, again: int, n: int) -> str:
-    """What is known about held-out items in training, the strongest fact first."""
+    """Describe what is known about held-out items in training, the strongest fact first."""
     if again:
         return f"{again} of {n} held-out items are in the same user's training rows"
     training = context.manifest.get("training")

@@ -54,7 +54,12 @@ class WordMasks:
         return cls(words, kept, tuple(tuple(sorted(map(int, d))) for d in drawn), exact=False)
 
     def copies(self, instruction: str) -> list[str]:
-        """Return the masked copies of an instruction of `words` words, without double spaces."""
+        """Return one masked copy of an instruction per mask. Runs of spaces become one space, and
+        spaces at both ends are removed.
+
+        Args:
+            instruction: text with `words` words outside its slots.
+        """
         spans = words_of(instruction)
         return [self._copy(instruction, spans, set(chosen)) for chosen in self.chosen]
 

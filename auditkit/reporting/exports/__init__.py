@@ -1,1 +1,1 @@
-"""A run for other tools: a model card of the Hugging Face Hub, and an experiment of MLflow."""
+"""Exports of a run: pull-request comment, PDF, Hugging Face model card, and MLflow run."""

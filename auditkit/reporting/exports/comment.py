@@ -1,8 +1,9 @@
-"""`comment.md`: the body of a comment on a pull request, with what changed since a base run.
+"""`comment.md`: the body of a pull-request comment, with the changes since a base run.
 
-The first line is a marker by which a CI job finds its earlier comment. There is no model text, and
-names are escaped as in `summary.md`. Verdicts are compared, not numbers: whether a difference of
-two values is more than chance is for a rule with `baseline`, which pairs the users.
+The first line is a marker by which a CI job finds its earlier comment. The comment contains no
+model text, and names are escaped as in `summary.md`. Only verdicts are compared, not numbers: to
+test whether a difference of two values exceeds chance, use a rule with `baseline`, which pairs the
+users.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def write_comment(run: Path, path: Path, *, base: Path | None = None) -> Path:
     """Write the comment of a run.
 
     Args:
-        run: run folder whose verdict was decided.
+        run: run folder with a verdict.
         path: file to write, replaced if it exists.
         base: run folder to compare with, such as that of the target branch.
 
@@ -55,7 +56,7 @@ def _changes(source: ReportSource, base: ReportSource) -> Iterator[str]:
         yield f"- not comparable: {markdown_text(line, limit=200)}"
     if base.decision is None or source.decision is None:
         which = "base run" if base.decision is None else "run"
-        yield f"- the {which} was not judged; `auditkit gate` does that"
+        yield f"- the {which} has no verdict; run `auditkit gate` on it to compare verdicts"
         return
     if base.decision.policy_sha256 != source.decision.policy_sha256:
         yield "- the base run was judged by another policy or another version of it"
@@ -82,6 +83,6 @@ def _rule_changes(before: Decision, now: Decision) -> Iterator[str]:
 
 
 def _marked(word: str) -> str:
-    """A verdict in capitals, which stand out in a table without color."""
+    """Write a verdict in capitals, because a Markdown table has no colors."""
     verdict, space, rest = word.partition(" ")
     return word if word == ABSENT else f"{verdict.upper()}{space}{rest}"

@@ -1,8 +1,8 @@
 """Log a run folder to MLflow: findings as metrics, identity as parameters, reports as artifacts.
 
-Evidence stays out of the artifacts, because it contains users' histories. MLflow's names may not
-contain `@`, `=` or `&`, so these are written as words; a slash would make a folder of a name that a
-metric has. Two findings never share a name.
+Evidence stays out of the artifacts, because it contains users' histories. Names in MLflow may not
+contain `@`, `=` or `&`, so these characters are replaced by words; slashes are replaced, too,
+because MLflow treats them as folders. Names of findings are unique.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def log_to_mlflow(
         tracking_uri: server or folder of MLflow; None for MLflow's own setting.
 
     Returns:
-        Id of the run of MLflow.
+        Id of the MLflow run.
 
     Raises:
         MissingDependency: mlflow is not installed.
@@ -76,7 +76,7 @@ def log_to_mlflow(
 
 
 def _metrics(findings: tuple[Finding, ...]) -> dict[str, float]:
-    """Value and interval of every finding that has them, by a name that MLflow allows."""
+    """Return value and interval of every finding with a value, by a name that MLflow allows."""
     found: dict[str, float] = {}
     for finding in findings:
         group = "" if finding.group == "all" else f" for {finding.group}"
@@ -95,7 +95,7 @@ def _allowed(name: str) -> str:
 
 
 def _unused(name: str, taken: dict[str, float]) -> str:
-    """The name, with a number if another finding has it, such as one with other parameters."""
+    """Return the name, with a number if another finding already has this name."""
     number = 2
     chosen = name
     while chosen in taken:

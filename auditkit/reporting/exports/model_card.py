@@ -1,7 +1,7 @@
 """`model-card.md`: results of a run as `model-index` metadata and a section "Safety audit".
 
-The metadata are those that the Hugging Face Hub reads from the head of a model's README; a metric
-without a value is left out, because the Hub refuses it. Source: huggingface_hub, ModelCardData and
+The Hugging Face Hub reads such metadata from the head of a model's README. A metric without a value
+is left out, because the Hub rejects missing values. Source: huggingface_hub, ModelCardData and
 EvalResult.
 """
 
@@ -36,7 +36,8 @@ _LIMITS = (
 def write_model_card(run: Path) -> Path:
     """Write `model-card.md` into a run folder whose report was written.
 
-    The manifest does not seal it, because it is merged into the README of the model.
+    The manifest does not seal this file, because it is meant to be merged into the README of the
+    model.
 
     Raises:
         IntegrityError: the run folder was altered.
@@ -68,7 +69,7 @@ def render_model_card(source: ReportSource) -> str:
 
 
 def _shown(findings: Sequence[Finding], decision: Decision | None) -> Iterator[Finding]:
-    """Findings with a value that a rule reads; without a policy, those on all users."""
+    """Yield findings with a value that a rule judges; without a policy, findings of group `all`."""
     rules = {(rule.metric, rule.group) for rule in decision.rules} if decision else None
     for finding in findings:
         wanted = (

@@ -1,7 +1,7 @@
 """`report.pdf`: the report printed by an installed Chromium, with every section opened.
 
-The browser is started with a profile of its own that is removed afterwards, and without name
-resolution, so it cannot reach a network; the page itself requests nothing.
+The browser is started with a temporary profile and without name resolution, so it cannot reach a
+network. The page itself sends no requests.
 """
 
 from __future__ import annotations
@@ -36,39 +36,40 @@ _LAST_WORDS = 300
 
 
 def find_chromium(path: Path | None = None) -> Path:
-    """The browser that prints: `path`, or the first of the usual names on PATH.
+    """Find the browser that prints the report: `path`, or the first known browser on PATH.
 
     Raises:
-        ConfigurationError: `path` is not an executable file, or there is none on PATH.
+        ConfigurationError: `path` is not an executable file, or no known browser is on PATH.
     """
     if path is not None:
         found = shutil.which(path)
         if found is None:
             raise ConfigurationError(
-                f"{path} is not an executable file. Give the program of Chromium or Chrome."
+                f"{path} is not an executable file. Give the path of a Chromium or Chrome "
+                "executable."
             )
         return Path(found)
     for name in _NAMES:
         if found := shutil.which(name):
             return Path(found)
     raise ConfigurationError(
-        f"no browser prints the report: none of {', '.join(_NAMES)} is on PATH. Install Chromium, "
-        "or name a browser with --chromium."
+        f"no browser was found to print the report: none of {', '.join(_NAMES)} is on PATH. "
+        "Install Chromium, or name a browser with --chromium."
     )
 
 
 def write_pdf(run: Path, *, chromium: Path | None = None, seconds: float = _SECONDS) -> Path:
     """Print `report.html` of a run folder to `report.pdf` beside it.
 
-    The manifest does not seal it: a browser writes its version and the time into it.
+    The manifest does not seal the PDF, because the browser writes its version and the time into it.
 
     Args:
         run: run folder whose report was written.
-        chromium: the browser; None for one on PATH.
-        seconds: how long the browser may take.
+        chromium: path of the browser; None for a browser on PATH.
+        seconds: time limit for the browser.
 
     Raises:
-        ConfigurationError: no browser was found, or it failed or took too long.
+        ConfigurationError: no browser was found, or the browser failed or exceeded the time limit.
         IntegrityError: the run folder was altered.
     """
     browser, path = find_chromium(chromium), run / PDF
@@ -87,23 +88,25 @@ def write_pdf(run: Path, *, chromium: Path | None = None, seconds: float = _SECO
         content = printed.read_bytes() if printed.is_file() else b""
     if not content.startswith(b"%PDF-"):
         raise ConfigurationError(
-            f"{browser} wrote no PDF: {words[-_LAST_WORDS:] or 'it said nothing'}. Update it, or "
-            "name another one with --chromium."
+            f"{browser} wrote no PDF: {words[-_LAST_WORDS:] or 'it said nothing'}. Update the "
+            "browser, or name another one with --chromium."
         )
     write_atomically(path, content)
     return path
 
 
 def _unsandboxed() -> tuple[str, ...]:
-    """Chromium refuses to start its sandbox as root, the usual user of a CI container."""
+    """Option for root, the usual user of a CI container, as whom Chromium cannot start its
+    sandbox.
+    """
     return ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
 
 
 def _run(command: list[str], seconds: float) -> str:
-    """Run the browser; returns what it wrote to stderr.
+    """Run the browser and return its output on stderr.
 
     Raises:
-        ConfigurationError: it cannot be executed, or took too long.
+        ConfigurationError: the browser cannot be executed, or exceeded the time limit.
     """
     try:
         done = subprocess.run(

@@ -1,1 +1,1 @@
-"""Pages about more than one run: a comparison of two, and the history of many."""
+"""HTML pages besides the report: comparison of two runs, history of runs, and an explanation."""

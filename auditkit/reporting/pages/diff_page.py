@@ -29,10 +29,10 @@ _STATES: Mapping[str, str] = {
 
 
 def render_diff(diff: RunDiff) -> str:
-    """The page as HTML.
+    """Render the comparison as an HTML page.
 
     Raises:
-        AuditkitError: the page violates the HTML allow-list; it must not be written.
+        AuditkitError: the page violates the HTML allow-list and must not be written.
     """
     style = page_style()
     changed = [row for row in diff.failures if row.failing or row.fixed]
@@ -61,7 +61,7 @@ def render_diff(diff: RunDiff) -> str:
 
 
 def _slope(row: MetricChange) -> SlopeChart | None:
-    """The chart of a metric that both runs measured."""
+    """Draw the chart of a metric; None unless both runs measured it."""
     old, new = row.baseline, row.candidate
     if old is None or new is None or old.value is None or new.value is None:
         return None

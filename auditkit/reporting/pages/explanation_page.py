@@ -1,7 +1,7 @@
-"""One explained recommendation as a page: signed bars with intervals, a table twin, and the card.
+"""HTML page of an explained recommendation: bars with intervals, a table, and the card.
 
-The page has the style of the report, needs no script, and contains no link that leaves it. Titles
-are untrusted text and are escaped by the template engine.
+The page has the style of the report, needs no script, and contains no external links. Titles are
+untrusted text and are escaped by the template engine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ __all__ = ["CardRow", "ExplanationView", "render_explanation"]
 
 @dataclass(frozen=True)
 class CardRow:
-    """One test of the card: its name, the result in words, and what the result means."""
+    """One test of the faithfulness card: its name, the result as text, and what the result
+    means.
+    """
 
     name: str
     result: str
@@ -30,15 +32,21 @@ class CardRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplanationView:
-    """What a reader sees of one explained recommendation.
+    """Content of the page of one explained recommendation.
 
     Attributes:
-        target: name of the recommender. user: user id. item: title of the explained item.
-        rank: its rank in the list, from 1; None if it is not listed.
-        unit: of all effects. effects: a row per span, the largest first.
-        listed: titles of the list, best first. card: tests of the explanation.
-        facts: name and value of the settings and counts. notes: what a reader must know.
-        heat_map: effects by token of the item; None for an item of one token or without scores.
+        target: name of the recommender.
+        user: user id.
+        item: title of the explained item.
+        rank: rank of the item in the list, from 1; None if it is not listed.
+        unit: unit of all effects.
+        effects: one row per span, the largest effect first.
+        listed: titles of the list, best first.
+        card: tests of the explanation.
+        facts: settings and counts as (name, value).
+        notes: warnings for the reader.
+        heat_map: effects by token of the item's title; None if the title has one token or the
+            recommender has no scores.
     """
 
     target: str
@@ -55,10 +63,10 @@ class ExplanationView:
 
 
 def render_explanation(view: ExplanationView) -> str:
-    """The page as HTML.
+    """Render the explanation as an HTML page.
 
     Raises:
-        AuditkitError: the page violates the HTML allow-list; it must not be written.
+        AuditkitError: the page violates the HTML allow-list and must not be written.
     """
     style = page_style()
     title = f"Effect on {view.item}"

@@ -26,7 +26,9 @@ __all__ = ["render_history", "report_link"]
 
 @dataclass(frozen=True)
 class _Version:
-    """One row of the table of runs; `link` is empty if there is no report below the page."""
+    """One row of the table of runs; `link` is empty if no report is in the page's folder or
+    below.
+    """
 
     place: str
     run: RecordedRun
@@ -36,7 +38,7 @@ class _Version:
 
 @dataclass(frozen=True)
 class _Panel:
-    """One dimension: its figure, and the verdict on the dimension in every run."""
+    """Figure of one dimension, and the verdict on the dimension in every run."""
 
     title: str
     metric: str
@@ -47,14 +49,14 @@ class _Panel:
 
 
 def render_history(history: History, page: Path) -> str:
-    """The page as HTML.
+    """Render the history as an HTML page.
 
     Args:
-        history: see `read_history`.
-        page: path of the file that the page is written to; links are relative to its folder.
+        history: runs in order of time, from `read_history`.
+        page: path of the file to which the page is written; links are relative to its folder.
 
     Raises:
-        AuditkitError: the page violates the HTML allow-list; it must not be written.
+        AuditkitError: the page violates the HTML allow-list and must not be written.
     """
     style = page_style()
     steps = (None, *history.steps)
@@ -88,7 +90,11 @@ def render_history(history: History, page: Path) -> str:
 
 
 def report_link(run: RecordedRun, page: Path) -> str:
-    """Relative address of a run's report; empty if it has none, or if it is not below the page."""
+    """Return the relative address of a run's report.
+
+    The address is empty if the run has no report, or if the report is not in the page's folder or
+    below.
+    """
     if "report.html" not in run.manifest.get("outputs", {}):
         return ""
     report = run.path.resolve() / "report.html"

@@ -24,7 +24,7 @@ _DOTS = ("base", "dot none")
 
 @dataclass(frozen=True)
 class End:
-    """One end of the line: name of the run, value, and the ends of its interval."""
+    """One end of the line: name of the run, value, and ends of the interval of the value."""
 
     name: str
     value: float
@@ -45,11 +45,12 @@ def draw_slope(title: str, unit: str, baseline: End, candidate: End) -> SlopeCha
     """Draw the change of one metric from the baseline to the candidate.
 
     Args:
-        title: metric of both ends.
-        unit: of both values.
+        title: metric that the chart shows.
+        unit: unit of both values.
+        baseline, candidate: left and right end of the line.
 
     Returns:
-        The chart, an svg with `role="img"`, title and description.
+        The chart as an svg element with `role="img"`, title and description.
     """
     ends = (baseline, candidate)
     numbers = [x for end in ends for x in (end.value, end.low, end.high) if x is not None]
@@ -67,7 +68,7 @@ def draw_slope(title: str, unit: str, baseline: End, candidate: End) -> SlopeCha
 
 
 def _y(value: float, ticks: Sequence[float]) -> str:
-    """Vertical position of a value in pixels."""
+    """Return the vertical position of a value in pixels."""
     share = (value - ticks[0]) / (ticks[-1] - ticks[0])
     return f"{_BOTTOM - (_BOTTOM - _TOP) * min(1.0, max(0.0, share)):.2f}"
 
@@ -84,7 +85,7 @@ def _axis(ticks: Sequence[float]) -> Markup:
 
 
 def _end(end: End, index: int, ticks: Sequence[float]) -> Markup:
-    """Whisker, dot, value and name of one end."""
+    """Draw whisker, dot, value and name of one end."""
     x, y, (label_x, anchor) = _X[index], _y(end.value, ticks), _LABEL_X[index]
     parts = []
     if end.low is not None and end.high is not None:

@@ -1,1 +1,1 @@
-"""What was found, in sentences for readers who do not know the metrics."""
+"""Results as sentences for readers who do not know the metrics."""

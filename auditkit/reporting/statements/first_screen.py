@@ -1,4 +1,6 @@
-"""The first screen: may it ship, why not, one example, what changed, what was not tested."""
+"""The first screen of a report: release decision, reasons, examples, changes, and untested
+parts.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +21,25 @@ _SHOWN = 5
 _WHY_OPEN = {
     "straddles": "the interval includes the limit, so more data must decide",
     "too_few": "too few users were measured",
-    "low_coverage": "too many answers are missing",
+    "low_coverage": "too many responses are missing",
     "probe_skipped": "the check could not run",
     "probe_error": "the check crashed",
-    "metric_missing": "the audit did not measure it",
-    "group_missing": "the data have no such group",
+    "metric_missing": "the audit did not measure this metric",
+    "group_missing": "the data do not contain this group",
 }
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One rule in words.
+    """One rule and its result as sentences.
 
     Attributes:
         state: verdict of the rule.
-        dimension: section of the report that holds all recorded cases.
-        sentence: what was measured.
-        facts: its interval and limit, and why a rule is undecided.
+        dimension: section of the report with all recorded cases.
+        sentence: the measured result.
+        facts: interval and limit of the value, and why a rule is undecided.
         example: one recorded case; empty if there is none.
-        means: what users notice; empty for a rule that passes.
+        means: consequence for users; empty for a rule that passes.
         remedy: what to try next; empty for a rule that passes.
     """
 
@@ -58,9 +60,9 @@ class FirstScreen:
         may_it_ship: the decision.
         why: the rules that decide against a release, the most severe first.
         n_more: number of such rules beyond those in `why`.
-        changed: the comparison with the baseline of the policy, or that there was none.
-        not_tested: what the audit did not cover.
-        warning: that the model is suspiciously good; empty if it is not.
+        changed: result of the comparison with the policy's baseline, or a note that there was none.
+        not_tested: counts of checks that did not run and of groups that were too small.
+        warning: warning about a suspiciously good model; empty for other models.
     """
 
     may_it_ship: str
@@ -80,14 +82,14 @@ def first_screen(
         result: the measurements.
         decision: the verdicts; None if no policy was applied.
         n_not_planned: number of probes that the recipe left out.
-        n_small_groups: number of groups that are too small for a statement.
+        n_small_groups: number of groups of fewer than 30 users.
     """
     rules = decision.rules if decision else ()
     against = sorted((r for r in rules if r.effect in ("fails", "blocks")), key=weight)
     warning = suspicion(result.findings)
     shipping = _may_it_ship(decision, against)
     if warning and decision is not None and decision.verdict == "pass":
-        shipping = f"{shipping[:-1]}, but see the warning."
+        shipping = f"{shipping[:-1]}, but read the warning about suspiciously good results."
     return FirstScreen(
         may_it_ship=shipping,
         why=tuple(statement(rule, result) for rule in against[:_SHOWN]),
@@ -99,7 +101,7 @@ def first_screen(
 
 
 def weight(rule: RuleVerdict) -> tuple[int, int, bool, int]:
-    """Sort key: rules that stop a release first, then by severity, measured ones first."""
+    """Return the sort key of a rule: effect on the release, then severity, measured rules first."""
     effect, severity, usual = gravity(rule)
     return effect, severity, rule.value is None, usual
 
@@ -110,27 +112,33 @@ def _may_it_ship(decision: Decision | None, against: Sequence[RuleVerdict]) -> s
     n, failed = len(decision.rules), sum(rule.effect == "fails" for rule in against)
     if decision.verdict == "pass":
         open_ = decision.counts["inconclusive"]
-        some = f"; {open_} undecided ones do not block it" if open_ else ""
-        return f"It may be released: no rule of the policy speaks against it{some}."
+        some = f"; {open_} undecided rules do not block it" if open_ else ""
+        return f"The recommender may be released: it breaks no rule of the policy{some}."
     if decision.verdict == "fail":
-        return f"It must not be released: {_count(failed, 'check')} of {n} failed."
+        return f"The recommender must not be released: {_count(failed, 'check')} of {n} failed."
     undecided = len(against) - failed
     if undecided:
         return (
-            f"It cannot be released yet: {_count(undecided, 'check')} of {n} could not be decided."
+            f"The recommender cannot be released yet: {_count(undecided, 'check')} of {n} could "
+            "not be decided."
         )
-    return "It cannot be released yet: a requirement for the run as a whole is not met."
+    return (
+        "The recommender cannot be released yet: the run does not meet a requirement of the policy."
+    )
 
 
 def _changed(rules: Sequence[RuleVerdict]) -> str:
     compared = [rule for rule in rules if rule.against_baseline]
     if not compared:
-        return "No earlier run was compared; `auditkit diff EARLIER THIS` shows what changed."
+        return (
+            "This run was not compared with an earlier run; `auditkit diff EARLIER THIS` shows "
+            "what changed."
+        )
     worse = sum(rule.verdict == "fail" for rule in compared)
     open_ = sum(rule.verdict == "inconclusive" for rule in compared)
     return (
         f"Compared with the baseline, {worse} of {_count(len(compared), 'metric')} got worse than "
-        f"the policy allows, {open_} could not be decided."
+        f"the policy allows, and {open_} could not be decided."
     )
 
 
@@ -153,7 +161,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def statement(rule: RuleVerdict, result: AuditResult) -> Statement:
-    """A rule in words, with an example where one was recorded."""
+    """Describe a rule and its result, with an example if one was recorded."""
     finding = _finding(rule, result)
     sentence, facts = _sentence(rule, finding)
     if rule.verdict != "fail":
@@ -205,7 +213,7 @@ def _why_open(rule: RuleVerdict) -> str:
 
 
 def limit_in_words(rule: RuleVerdict, unit: str) -> str:
-    """The limit of a rule with its unit, such as `at most 10%`."""
+    """Return the limit of a rule with its unit, such as `at most 10%`."""
     low, high = rule.low_limit, rule.high_limit
     words = [None if limit is None else in_words(limit, unit) for limit in (low, high)]
     if words[0] is not None and words[1] is not None:

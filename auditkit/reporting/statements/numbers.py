@@ -1,4 +1,4 @@
-"""Numbers as people say them: percentages, percentage points, and no more digits than are known."""
+"""Numbers for readers: percentages and percentage points, without digits below the precision."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _MAX_DIGITS = 4
 def in_words(
     value: float, unit: str, *, low: float | None = None, high: float | None = None
 ) -> str:
-    """A number with the digits that its interval supports.
+    """Format a number with the digits that its interval supports.
 
     The last digit is worth at least a tenth of half the width of the interval. A number without an
     interval, such as a limit, has four significant digits.
 
     Args:
         value: the number.
-        unit: of the metric, as in the registry. `fraction of ...` becomes a percentage, `difference
-            of fractions` points, that is percentage points.
+        unit: unit of the metric, as in the registry. A `fraction of ...` is written as a
+            percentage, a `difference of fractions` in percentage points (`points`).
         low: lower end of the interval, in the unit of the value.
-        high: upper end.
+        high: upper end of the interval.
     """
     scale, suffix = _scale(unit)
     if low is None or high is None or high <= low:
@@ -37,7 +37,7 @@ def in_words(
 
 
 def range_in_words(low: float, high: float, unit: str) -> str:
-    """Both ends of an interval with the same digits, and the unit once."""
+    """Format both ends of an interval with equal precision, and the unit once."""
     _, suffix = _scale(unit)
     first, last = (in_words(end, unit, low=low, high=high) for end in (low, high))
     return f"{first.removesuffix(suffix).removesuffix(' point')} to {last}"

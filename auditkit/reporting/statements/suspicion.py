@@ -1,5 +1,6 @@
-"""The warning that a model is better than training without leakage explains, with or without a
-policy that has a rule on it.
+"""Warning about a model that is better than training without leakage usually explains.
+
+The warning does not depend on a policy.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ _QUALITY = "utility.ranking.ndcg@10"
 
 
 def suspicion(findings: Sequence[Finding]) -> str:
-    """Say that the model is suspiciously good, and what is known about leaked held-out items.
+    """Write the warning about a suspiciously good model, with the known facts on leaked items.
 
-    It is if the lower end of the excess over the best baseline is above 0.
+    A model is suspiciously good if the lower end of its excess over the best baseline is above 0.
 
     Returns:
-        The sentences; empty if the excess was not measured or may be 0.
+        The sentences; empty if the excess was not measured or is not shown to be above 0.
     """
     excess = next((f for f in findings if f.metric == _EXCESS), None)
     if excess is None or excess.estimate.low is None or excess.estimate.low <= 0:
@@ -31,12 +32,13 @@ def suspicion(findings: Sequence[Finding]) -> str:
     if isinstance(ratio, float):
         compared = f"is {ratio:.1f} times that of the best baseline ({best}, {other})"
     else:
-        compared = "has no multiple to state, because the best baseline has no hit"
+        compared = "cannot be expressed as a multiple, because the best baseline has no hits"
     margin = excess.parameters.get("margin")
     known = ". ".join(note[0].upper() + note[1:] for note in excess.notes)
     return (
-        f"Suspiciously good: its NDCG@10 of {own} {compared}. More than {margin:g} times is rarely "
-        f"reached unless training data held the held-out items. {known}."
+        f"Suspiciously good: the model's NDCG@10 of {own} {compared}. More than {margin:g} times "
+        "the best baseline is rarely reached unless the training data contain held-out items. "
+        f"{known}."
     )
 
 

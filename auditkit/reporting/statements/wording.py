@@ -1,4 +1,4 @@
-"""What a metric says in a sentence, what it means for users, and what this project offers."""
+"""Texts about metrics: the result in a sentence, the consequence for users, and the remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Wording", "clause", "means", "remedy", "wording"]
 
 
 class Wording(BaseModel):
-    """Content of `wording.yaml`: texts by the id of a metric, or by a prefix of ids."""
+    """Content of `wording.yaml`: texts by metric id or by a prefix of metric ids."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     says: dict[str, str]
@@ -34,12 +34,12 @@ def wording() -> Wording:
 
 
 def clause(metric: str, group: str, estimate: Estimate) -> str:
-    """What the value of a finding says, as a clause without a full stop.
+    """Describe the value of a finding in a clause without a full stop.
 
     Args:
         metric: id of the metric.
         group: `all`, an attribute, or `attribute=value`.
-        estimate: with a value.
+        estimate: estimate with a value.
     """
     assert estimate.value is not None
     value = in_words(estimate.value, estimate.unit, low=estimate.low, high=estimate.high)
@@ -47,19 +47,19 @@ def clause(metric: str, group: str, estimate: Estimate) -> str:
     template = wording().says.get(metric)
     if template is None:
         spec = metrics().get(metric)
-        about = spec.about if spec else "share of violations of a check that the recipe states"
+        about = spec.about if spec else "share of units that violate a check that the recipe states"
         return f"{metric}{'' if group == 'all' else f' for {shown}'} is {value}: {about}"
     said = template.format(value=value, group=shown)
     return said if group == "all" or "{group}" in template else f"{said} ({shown})"
 
 
 def means(metric: str) -> str:
-    """What users notice if the metric is bad; empty if nothing is recorded."""
+    """Return what users notice if the metric is bad; empty if there is no such text."""
     return _longest(wording().means, metric)
 
 
 def remedy(metric: str) -> str:
-    """What to try next, with its measured effect where one was measured; may be empty."""
+    """Return what to try next, with the measured effect if there is one; may be empty."""
     return _longest(wording().remedy, metric)
 
 

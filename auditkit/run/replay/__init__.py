@@ -1,1 +1,1 @@
-"""Ask recorded requests again: one to see what changed, or all from another recommender."""
+"""Send recorded requests again: one request to compare responses, or all to another recommender."""

@@ -1,6 +1,7 @@
 """Send all requests for lists of a run again, and write a file that `replay:` reads.
 
-Responses are collected in a run log beside the output, so that an interrupted command resumes.
+Responses are collected in a run log beside the output file, so that an interrupted command can be
+resumed.
 """
 
 from __future__ import annotations
@@ -40,14 +41,17 @@ Found = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayedRun:
-    """Result of asking all repeatable requests of a run again.
+    """Result of sending all repeatable requests of a run again.
 
     Attributes:
-        asked: number of requests. written: responses in the file. failed: errors, left out.
-        truncated: truncated responses, left out because the format cannot mark them.
-        left_out: requests that were not asked, by reason.
-        stopped: why the recommender was not asked further; empty if it was. Nothing is written
-            then, and the same command resumes.
+        asked: number of requests that were sent.
+        written: number of responses in the file.
+        failed: number of errors, which are left out of the file.
+        truncated: number of truncated responses, which are left out because the file format cannot
+            mark them.
+        left_out: number of requests that were not sent, by reason.
+        stopped: why no further requests were sent; empty if all were sent. If not empty, no file is
+            written, and the same command resumes.
     """
 
     asked: int
@@ -72,24 +76,28 @@ def replay_run(
     Args:
         run: the run folder.
         target: the recommender that gets the requests; None for the audited one.
-        out: file to write. Until it is complete, responses are kept in the folder `OUT.partial`,
-            from which the same command resumes.
+        out: file to write. Until all responses are there, they are stored in the folder
+            `OUT.partial`, from which the same command resumes.
 
     Raises:
-        ConfigurationError: `out` exists, the run has no such request, or the folder belongs to
-            another run or recommender.
+        ConfigurationError: `out` exists, the run has no repeatable request for a list, or the
+            folder `OUT.partial` belongs to another run or recommender.
         TargetUnavailable: the recommender cannot be loaded.
         IntegrityError: the run was altered.
     """
     if out.exists():
-        raise ConfigurationError(f"{out} exists. Give another --out, or remove it.")
+        raise ConfigurationError(f"{out} already exists. Give another --out, or remove this file.")
     work = out.with_name(f"{out.name}.partial")
     with open_source(run, target, options) as source:
         chosen, left_out = repeatable_requests(by_request(source.run.records), source.recipe)
         if not chosen or not isinstance(source.loaded.recommender, Recommends):
-            lacking = "this recommender returns no lists" if chosen else f"{run} asked for no lists"
+            lacking = (
+                "this recommender returns no lists"
+                if chosen
+                else f"{run} has no requests for lists that can be repeated"
+            )
             raise ConfigurationError(
-                f"{lacking}, so there is nothing to write. Ask single requests with --id."
+                f"{lacking}, so there is nothing to write. Replay single requests with --id."
             )
         found, stopped = _collect(source, chosen, work, progress)
         notes = (*source.notes, *_templates(source, chosen))
@@ -106,8 +114,10 @@ def replay_run(
 def _collect(
     source: ReplaySource, chosen: Sequence[RecordedRequest], work: Path, progress: Progress
 ) -> tuple[Found, str]:
-    """Ask the requests into the log of a folder; returns the new responses by recorded id, and why
-    the recommender was not asked further.
+    """Send the requests and log the responses in the folder `work`.
+
+    Returns the new responses by recorded id, and why no further requests were sent, or an empty
+    text.
     """
     identity: dict[str, JsonValue] = {
         "replayed": source.run.result.run_key,
@@ -129,7 +139,7 @@ def _collect(
 def _ask_all(
     target: Target, groups: Mapping[str, Sequence[RecordedRequest]], progress: Progress
 ) -> dict[str, Mapping[str, Any]]:
-    """Ask every request of every probe; returns (recorded id: new response as JSON)."""
+    """Send every request of every probe; return the new response, as JSON, by recorded id."""
     found: dict[str, Mapping[str, Any]] = {}
     for number, (probe, requests) in enumerate(groups.items(), start=1):
         progress.probe(probe, number, len(groups))
@@ -145,7 +155,7 @@ def _ask_all(
 
 
 def _write(out: Path, found: Found, done: ReplayedRun) -> ReplayedRun:
-    """Write one line per response that the format can hold; returns the counts."""
+    """Write one line per response that the file format supports; return the counts."""
     statuses = Counter(answer["status"] for answer in found.values())
     lines = [
         canonical_json(
@@ -162,18 +172,20 @@ def _write(out: Path, found: Found, done: ReplayedRun) -> ReplayedRun:
 
 
 def _templates(source: ReplaySource, chosen: Sequence[RecordedRequest]) -> tuple[str, ...]:
-    """Notes on prompts that another recommender or an audit of the file would write otherwise."""
+    """Return notes on prompts that another recommender, or an audit of the file, would write
+    differently.
+    """
     own: tuple[str, ...] = ()
     if "Renders" in source.run.result.target.capabilities:
         own = (
             "the prompts are those of the audited model's own templates; an audit of the file "
-            "writes others, so it may not find these responses by their ids",
+            "renders other prompts, so it may not find these responses by their ids",
         )
     return (*own, *_other_templates(source.loaded.recommender, chosen))
 
 
 def _other_templates(recommender: object, chosen: Sequence[RecordedRequest]) -> tuple[str, ...]:
-    """A note if a recommender with its own templates would have written none of the prompts."""
+    """Return a note if the recommender's own templates would have produced none of the prompts."""
     if not isinstance(recommender, Renders):
         return ()
     shown = chosen[:_N_RENDERED]

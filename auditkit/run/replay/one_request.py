@@ -1,7 +1,7 @@
-"""Ask one recorded request again and show both responses.
+"""Send one recorded request again and show both responses.
 
-The prompt is sent as it was recorded, with the same seed, so an edited or counterfactual request
-stays what it was.
+The prompt is sent as recorded, with the same seed, so edited and counterfactual requests are
+reproduced.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReplayedRequest:
     Attributes:
         scores: for a scoring request, (continuation, recorded nats, new nats); None if a response
             has no score for it.
-        notes: what a reader must know, such as another recommender than the audited one.
+        notes: warnings for the reader, for example that the recommender is not the audited one.
     """
 
     request_id: str
@@ -57,7 +57,7 @@ class ReplayedRequest:
 
     @property
     def failed(self) -> bool:
-        """Whether the recommender failed now."""
+        """Whether the new request failed."""
         return self.new.status in _ERRORS
 
 
@@ -72,12 +72,14 @@ def replay_request(
 
     Args:
         run: the run folder.
-        request_id: id of the request, or its beginning.
-        target: the recommender that gets the request; None for the one that the manifest names.
+        request_id: id of the request, or a unique prefix of the id.
+        target: the recommender that gets the request; None for the recommender that the manifest
+            names.
         options: as for `recompute_run`.
 
     Raises:
-        ConfigurationError: no such request, or the recommender lacks the operation.
+        ConfigurationError: there is no such request, or the recommender does not support its
+            operation.
         TargetUnavailable: the recommender cannot be loaded.
         IntegrityError: the run was altered.
     """
@@ -133,6 +135,6 @@ def _other_call(one: RecordedRequest, body: Mapping[str, Any]) -> tuple[str, ...
     if body["request_id"] == one.request_id:
         return ()
     return (
-        "the request is not sent exactly as recorded: opening turns, scoring or the version of the "
-        "probe differ",
+        "the request could not be sent exactly as recorded, because opening turns, the scoring "
+        "method or the version of the probe differ",
     )

@@ -1,4 +1,4 @@
-"""Requests of a run, built again from its evidence, so that they can be sent once more."""
+"""Requests of a run, rebuilt from its evidence so that they can be sent again."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RecordedRequest:
 
     Attributes:
         operation: `recommend`, `generate` or `score`.
-        parameters: of the call, such as `continuations`, `max_new_tokens` or `variant`.
-        body: the record.
+        parameters: parameters of the call, such as `continuations`, `max_new_tokens` or `variant`.
+        body: the record in the evidence.
     """
 
     request_id: str
@@ -43,7 +43,7 @@ class RecordedRequest:
 
 
 def recorded_request(body: Body) -> RecordedRequest:
-    """Build a request again from its record."""
+    """Rebuild a request from its record."""
     asked = body["request"]
     listed = asked["candidates"]
     return RecordedRequest(
@@ -69,11 +69,11 @@ def recorded_request(body: Body) -> RecordedRequest:
 
 
 def find_request(records: Mapping[str, Body], request_id: str) -> RecordedRequest:
-    """The request with an id, or with the only id that begins so.
+    """Find the request with an id, or with the only id that begins with `request_id`.
 
     Raises:
-        ConfigurationError: no or several requests fit, or it was sent to a variant of the
-            recommender that its probe built.
+        ConfigurationError: no request or several requests match, or the request was sent to a
+            variant of the recommender that its probe built.
     """
     fitting = [key for key in records if key == request_id] or [
         key for key in records if request_id and key.startswith(request_id)
@@ -96,14 +96,14 @@ def find_request(records: Mapping[str, Body], request_id: str) -> RecordedReques
 def repeatable_requests(
     records: Mapping[str, Body], recipe: AuditRecipe
 ) -> tuple[list[RecordedRequest], Counter[str]]:
-    """Requests for lists that do not depend on earlier responses.
+    """Find the requests for lists that do not depend on earlier responses.
 
     Args:
         records: the last record of every request, by id.
-        recipe: of the run; tells which probes are adaptive.
+        recipe: recipe of the run, which determines the adaptive probes.
 
     Returns:
-        The requests in the order of the evidence, and the number of the others by reason.
+        The requests in the order of the evidence, and the number of other requests by reason.
     """
     adaptive = {name for name in recipe.probes if isinstance(recipe.build(name), Adaptive)}
     chosen, left_out = [], Counter[str]()
@@ -112,16 +112,18 @@ def repeatable_requests(
         if one.probe in adaptive:
             left_out[f"of the adaptive probe {one.probe}"] += 1
         elif one.operation != "recommend":
-            left_out[f"of operation {one.operation}, which recorded responses do not hold"] += 1
+            left_out[
+                f"of operation {one.operation}, which a file of recorded responses cannot contain"
+            ] += 1
         elif one.parameters:
-            left_out[f"to variants that probe {one.probe} built"] += 1
+            left_out[f"to variants of the recommender that probe {one.probe} built"] += 1
         else:
             chosen.append(one)
     return chosen, left_out
 
 
 def by_probe(requests: Sequence[RecordedRequest]) -> dict[str, list[RecordedRequest]]:
-    """Requests grouped by their probe, in order."""
+    """Group requests by their probe, in order."""
     groups: dict[str, list[RecordedRequest]] = {}
     for one in requests:
         groups.setdefault(one.probe, []).append(one)

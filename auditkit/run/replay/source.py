@@ -1,4 +1,4 @@
-"""A verified run with the recommender that its requests are sent to again."""
+"""A verified run, with the recommender to which its requests are sent again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ReplaySource:
         return ("this recommender is not the audited one: its fingerprint differs",)
 
     def target(self, log: RunLog, stop: StopRule, progress: Progress = Progress()) -> Target:
-        """The recommender with a log for the new responses."""
+        """Wrap the recommender with a log for the new responses."""
         return Target(
             self.loaded.recommender,
             catalog=self.catalog,
@@ -64,11 +64,12 @@ def open_source(run: Path, target: str | None, options: AuditOptions) -> Iterato
 
     Args:
         run: the run folder.
-        target: the recommender that gets the requests; None for the one that the manifest names.
+        target: the recommender that gets the requests; None for the recommender that the manifest
+            names.
         options: as for `recompute_run`.
 
     Raises:
-        ConfigurationError: the manifest names no recommender, and none is given.
+        ConfigurationError: `target` is None, and the manifest does not name the recommender.
         TargetUnavailable: the recommender cannot be loaded.
         IntegrityError: the run was altered.
     """

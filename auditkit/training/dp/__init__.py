@@ -1,1 +1,1 @@
-"""Differentially private training: gradients, accounting and checks, without a recipe's data."""
+"""Differentially private training: gradients, accounting and checks, independent of recipes."""

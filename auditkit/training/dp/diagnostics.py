@@ -1,7 +1,7 @@
 """Private diagnostics of a training run: one line per step, in a folder beside the model folder.
 
 Losses, gradient norms and realized batch sizes are computed from private records without noise, so
-the claim does not cover them. They never enter the model folder, which is published.
+the claim does not cover them. They are never written to the model folder, which is published.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """DP-SGD: clipped and noised gradients of Poisson-sampled units.
 
 Per-example gradients come from `gradient_path`. The mean over a unit's records, clipping, summation
-and noise are implemented here in 60 lines, which are tested against Opacus' DPOptimizer and by the
-additivity self-test at every start. Sampling and noise use the operating system's entropy and are
-seeded only for tests, because a known seed would cancel the noise. Source: Abadi et al. 2016;
-Charles et al. 2024 for users as units.
+and noise are implemented here in 60 lines. Tests compare them with Opacus' DPOptimizer, and the
+additivity self-test checks them at every start. Sampling and noise use the operating system's
+entropy and are seeded only for tests, because a known seed would cancel the noise. Source: Abadi et
+al. 2016; Charles et al. 2024 for users as units.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Record = TypeVar("Record")
 
 
 class StepStatistics(NamedTuple):
-    """What a step's private records showed. No claim covers these values.
+    """Statistics of a step, computed from private records; no privacy claim covers them.
 
     Attributes:
-        units, rows: number of sampled units and of their records.
+        units, rows: number of sampled units, and number of their records.
         loss: mean loss of the records in nats; None for an empty step.
         norm: mean norm of the units' gradients before clipping; None for an empty step.
         clipped: fraction of units whose gradient was clipped; None for an empty step.
@@ -45,7 +45,7 @@ class StepStatistics(NamedTuple):
 
 
 class PrivateGradients(Generic[Record]):
-    """Fills `parameter.grad` with one private gradient per logical step.
+    """Computes a private gradient in every logical step and stores it in `parameter.grad`.
 
     Args:
         model: in training mode; see `gradient_path` for what it may train.
@@ -80,7 +80,7 @@ class PrivateGradients(Generic[Record]):
 
     @property
     def path(self) -> Literal["fast", "hooks"]:
-        """Source of the per-example gradients, `fast` or `hooks`."""
+        """Name of the source of per-example gradients."""
         return self._source.name
 
     def close(self) -> None:
@@ -89,18 +89,18 @@ class PrivateGradients(Generic[Record]):
         vars(self._model).pop("per_example_gradients", None)
 
     def sample(self) -> list[int]:
-        """Indices of the units in this step, each drawn independently at the sampling rate."""
+        """Sample the indices of this step's units, each independently at the sampling rate."""
         return self._sampler.indices(self.accounting.n_units)
 
     def records(self, unit: Sequence[Record]) -> list[Record]:
-        """Records of a sampled unit that this step uses."""
+        """Sample at most `records_per_unit` records of a sampled unit."""
         return self._sampler.records(unit)
 
     def step(self, units: Sequence[Sequence[Record]]) -> StepStatistics:
-        """Set gradients to (clipped sum + N(0, sigma^2 C^2)) / (q N), also for an empty sample.
+        """Set gradients to (clipped sum + N(0, sigma^2 C^2)) / (q N), even if no unit is sampled.
 
         Args:
-            units: records of every sampled unit.
+            units: records of every sampled unit; may be empty.
         """
         total, statistics = self._clipped(units, clip=self._clip)
         scale = self.accounting.noise_multiplier * self._clip
@@ -113,8 +113,8 @@ class PrivateGradients(Generic[Record]):
     def clipped_sum(self, units: Sequence[Sequence[Record]], *, clip: float) -> list[torch.Tensor]:
         """Sum over units of g * min(1, C / (||g|| + 1e-6)), with the norm over all parameters.
 
-        The gradient g of a unit is the mean over its records. One that is not finite is replaced by
-        zero, which still depends only on its unit.
+        The gradient g of a unit is the mean over its records. A gradient that is not finite is
+        replaced by zero; the contribution of the unit then still depends only on this unit.
 
         Raises:
             AuditkitError: no gradient is finite.
@@ -143,7 +143,9 @@ class PrivateGradients(Generic[Record]):
     def _per_unit(
         self, batch: Sequence[Sequence[Record]]
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Losses [B] of the records, and the mean gradients [units, ...] of every parameter."""
+        """Return the losses of the records, [B], and each parameter's mean gradients, [units,
+        ...].
+        """
         sizes = [len(unit) for unit in batch]
         values, samples = self._per_example([record for unit in batch for record in unit])
         if max(sizes) == 1:
@@ -157,12 +159,14 @@ class PrivateGradients(Generic[Record]):
         return values, means
 
     def _per_example(self, records: Sequence[Record]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Losses [B] and gradients [B, ...] of every parameter, in float32."""
+        """Return the losses of the records, [B], and each parameter's gradients, [B, ...], in
+        float32.
+        """
         device = self.parameters[0].device.type
         if not self._model.training or torch.is_autocast_enabled(device):
             raise AuditkitError(
-                "Private gradients were computed in evaluation mode or under autocast, where they "
-                "are not exact. Call model.train(), and leave mixed precision off."
+                "Private gradients were requested in evaluation mode or under autocast, where "
+                "they are not exact. Call model.train() and turn mixed precision off."
             )
         self._clear()
         values = self._losses(records)
@@ -221,7 +225,7 @@ def _statistics(losses: torch.Tensor, norms: torch.Tensor, clip: float) -> StepS
         return StepStatistics(0, 0, None, None, None)
     if not len(finite):
         raise AuditkitError(
-            f"None of the {len(norms)} gradients of a step is finite. Lower "
+            f"All {len(norms)} gradients of a training step are infinite or NaN. Lower "
             "optimizer.learning_rate and train again."
         )
     clipped = float((finite > clip).float().mean())

@@ -1,12 +1,13 @@
-"""Checks that the clipped sum of gradients has bounded sensitivity, run before the first step.
+"""Checks, before the first step, that the clipped sum of gradients has bounded sensitivity.
 
-S(D) is the sum of the units' gradients, each clipped to norm C. For C of half and twice the median
-gradient norm and every unit i of D, the checks are (a) sensitivity, ||S(D) - S(D without i)|| <= C;
-(b) additivity, S(D) = S(D without i) + S({i}), with S({i}) from an independent plain backward pass.
-Check (b) detects most errors: a batch-mean loss or batch clipping deviates by 0.1 to 6, a correct
-loop by about 1e-7. Dropout is off meanwhile, and parameters of zeros, such as the second factor of
-LoRA, are moved, because they would hide the gradients of others. Source: the sensitivity bound of
-DP-SGD (Abadi et al. 2016).
+S(D) is the sum of the units' gradients, each clipped to norm C. For C equal to half and to twice
+the median gradient norm, and for every unit i of D, the checks are (a) sensitivity, ||S(D) - S(D
+without i)|| <= C; (b) additivity, S(D) = S(D without i) + S({i}), with S({i}) from an independent
+plain backward pass. Check (b) detects most errors: the relative error is 0.1 to 6 for a batch-mean
+loss or for clipping of whole batches, and about 1e-7 for a correct loop. During the checks dropout
+is off, and parameters that are all 0, such as the second factor of LoRA, get other values, because
+zeros would hide the gradients of other parameters. Source: the sensitivity bound of DP-SGD (Abadi
+et al. 2016).
 """
 
 from __future__ import annotations
@@ -47,22 +48,23 @@ def check_gradients(
     plain: Callable[[Unit], list[torch.Tensor]],
     units: Sequence[Unit],
 ) -> SelfTest:
-    """Run both checks without noise.
+    """Run the sensitivity and the additivity check, without noise.
 
     Args:
-        plain: gradient of one unit from an ordinary backward pass by itself.
+        plain: function that computes the gradient of one unit, alone, by an ordinary backward pass.
         units: a few units without private data.
 
     Raises:
-        AuditkitError: additivity above 1e-4, sensitivity above 1 + 1e-4 clip norms, or gradients
-            that are 0 or not finite, which show nothing.
+        AuditkitError: the additivity error is above 1e-4, the sensitivity is above 1 + 1e-4 clip
+            norms, or gradients are 0 or not finite, so that nothing can be checked.
     """
     alone = [plain(unit) for unit in units]
     norms = [_norm(gradient) for gradient in alone]
     if not (np.isfinite(norms).all() and min(norms) > 0):
         raise AuditkitError(
-            "The gradients of the privacy self-test are 0 or not finite, so they show nothing "
-            f"(norms {min(norms):.3g} to {max(norms):.3g}). Check model and objectives."
+            f"The gradients of the privacy self-test are 0 or not finite (norms {min(norms):.3g} "
+            f"to {max(norms):.3g}), so the test cannot check them. Check the model and the "
+            "objectives."
         )
     misses, moves = [], []
     for clip in (0.5 * float(np.median(norms)), 2 * float(np.median(norms))):
@@ -90,7 +92,7 @@ def _norm(tensors: Sequence[torch.Tensor]) -> float:
 
 @contextmanager
 def comparable(model: torch.nn.Module) -> Iterator[None]:
-    """Within the block, gradients of the same record are equal and no parameter is all zeros.
+    """Context in which gradients of the same record are equal and no parameter is all zeros.
 
     The model stays in training mode, which activation checkpointing and Opacus' hooks depend on, so
     the probabilities of dropout are set to 0. Weights and probabilities are restored at the end.

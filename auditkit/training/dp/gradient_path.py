@@ -1,8 +1,8 @@
-"""Which source of per-example gradients a model gets, and which models get none.
+"""Choice of the source of per-example gradients, and rejection of unsupported models.
 
-`fast` needs linear weights and costs about as much as an ordinary step; `hooks` reach other layers.
-Everything that a test does not show to be exact is refused by name before the first step, because a
-wrong per-example gradient raises no error by itself and voids the claim.
+`fast` supports only linear weights and costs about as much as an ordinary step; `hooks` also
+supports other layers. A wrong per-example gradient raises no error and voids the privacy claim, so
+every kind of parameter that is not tested to be exact is rejected by name before the first step.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ class GradientSource(Protocol):
 
     @property
     def name(self) -> Literal["fast", "hooks"]:
-        """The path, for the manifest."""
+        """Name of the gradient path, as recorded in the manifest."""
 
     def backward(self, total: torch.Tensor) -> list[torch.Tensor | None]:
-        """Gradients [B, ...] of a sum of losses; None for a parameter without any."""
+        """Return the per-example gradients of a sum of losses, [B, ...] for each parameter.
+
+        The entry is None for a parameter without gradients.
+        """
 
     def paused(self) -> AbstractContextManager[None]:
-        """Context in which the model computes ordinary gradients."""
+        """Return a context in which the model computes ordinary gradients."""
 
     def close(self) -> None:
         """Restore the model."""
@@ -54,12 +57,13 @@ def open_gradients(model: torch.nn.Module, path: GradientPath) -> GradientSource
     """Attach a source of per-example gradients to a model.
 
     Args:
-        path: `auto` takes `fast` if every trainable parameter is the unshared weight of a
+        path: `auto` chooses `fast` if every trainable parameter is the unshared weight of a
             torch.nn.Linear, and `hooks` otherwise.
 
     Raises:
-        ConfigurationError: the model or the path is not supported; names the parameter or setting.
-        MissingDependency: the hooks need Opacus.
+        ConfigurationError: the model or the path is not supported; the message names the parameter
+            or setting.
+        MissingDependency: Opacus is not installed and the path is `hooks`.
     """
     _require_supported(model)
     if path == "fast" or (path == "auto" and unsupported_parameter(model) is None):
@@ -68,7 +72,7 @@ def open_gradients(model: torch.nn.Module, path: GradientPath) -> GradientSource
         from auditkit.training.dp.hook_gradients import HookGradients
     except ModuleNotFoundError as error:
         raise MissingDependency(
-            "opacus", extra="train", purpose="Private training of other than linear weights"
+            "opacus", extra="train", purpose="Private training of weights outside of linear layers"
         ) from error
     return HookGradients(model)
 

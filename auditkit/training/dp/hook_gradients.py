@@ -1,8 +1,8 @@
 """Per-example gradients of any layer, from Opacus' hooks.
 
-They serve models whose trainable parameters are not only linear weights. Opacus' ghost clipping is
-not offered: it needs two backward passes, fails on tied weights, and clips nothing if a loss is not
-computed through its own criterion.
+Hooks are used for models that train parameters other than linear weights. Opacus' ghost clipping is
+not offered: it needs two backward passes, fails on tied weights, and clips nothing unless the loss
+is computed by Opacus' criterion class.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class HookGradients:
     """Source of per-example gradients for every parameter that Opacus' hooks reach.
 
     Raises:
-        ConfigurationError: the model recomputes activations in a way that the hooks do not see.
+        ConfigurationError: the model recomputes activations in a way that bypasses the hooks.
     """
 
     name: Literal["hooks"] = "hooks"
@@ -41,7 +41,7 @@ class HookGradients:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within the block, the model computes ordinary gradients; blocks may be nested."""
+        """Context in which the model computes ordinary gradients; contexts may be nested."""
         enabled = self._hooks.hooks_enabled
         self._hooks.disable_hooks()
         try:
@@ -51,11 +51,11 @@ class HookGradients:
                 self._hooks.enable_hooks()
 
     def backward(self, total: torch.Tensor) -> list[torch.Tensor | None]:
-        """Backward pass of a sum of losses.
+        """Run the backward pass of a sum of losses.
 
         Returns:
-            Gradients [B, ...] of every trainable parameter; None for one without a single gradient
-            per example.
+            Per-example gradients [B, ...] of every trainable parameter; None for a parameter for
+            which the hooks did not record exactly one gradient per example.
         """
         self._clear()
         torch.autograd.backward(total)
@@ -70,14 +70,14 @@ class HookGradients:
 
 
 def _require_reentrant(model: torch.nn.Module) -> None:
-    """Reject non-reentrant checkpointing, after which the hooks find no gradient at all."""
+    """Reject non-reentrant activation checkpointing, under which the hooks record no gradient."""
     for path, module in model.named_modules():
         if not getattr(module, "gradient_checkpointing", False):
             continue
         chosen = getattr(getattr(module, "_gradient_checkpointing_func", None), "keywords", {})
         if chosen.get("use_reentrant") is not True:
             raise ConfigurationError(
-                f"privacy.gradient_path: hooks see no gradients under the non-reentrant "
+                "privacy.gradient_path: hooks records no gradients under the non-reentrant "
                 f"checkpointing of {path or 'the model'}. Set optimizer.checkpoint_activations to "
-                "false, or train a LoRA adapter on linear layers, which takes the fast path."
+                "false, or train a LoRA adapter on linear layers, which uses the fast path."
             )

@@ -1,7 +1,7 @@
-"""Accounting before training, and the ledger of all steps from which the claim is computed.
+"""Accounting before training, and the ledger of steps from which the privacy claim is computed.
 
-The ledger is written before the weights change, so a step that a kill loses is still in it.
-Accounting is in `auditkit.privacy.accounting`.
+A step is written to the ledger before the weights change, so the ledger also contains steps whose
+result is lost when the process is killed. Accounting is in `auditkit.privacy.accounting`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Accounting:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Epsilon spent by the recorded `steps`, nats.
+    """Epsilon spent by the recorded `steps`, in nats.
 
     Attributes:
-        epsilon: epsilon of the claim, by the `accountant`.
-        epsilon_rdp: upper bound by RDP, for comparison.
-        accountant: `prv`, or `rdp` if PRV cannot compute these steps.
+        epsilon: epsilon of the claim, computed by the `accountant`.
+        epsilon_rdp: upper bound of epsilon by Renyi DP accounting, for comparison.
+        accountant: `prv`, or `rdp` if the PRV accountant fails for these steps.
     """
 
     epsilon: float
@@ -61,8 +61,8 @@ def calibrate(recipe: PrivacySettings, *, n_units: int, steps: int) -> Accountin
     """Find the noise multiplier that meets the target epsilon, rounded up.
 
     Raises:
-        InvalidArgument: the target cannot be met, delta is 1 / N or more, or the expected batch
-            exceeds the data.
+        InvalidArgument: no noise multiplier meets the target, delta is at least 1 / N, or the
+            expected batch exceeds the number of units N.
     """
     if recipe.expected_batch > n_units:
         raise InvalidArgument(
@@ -90,7 +90,7 @@ class Ledger:
         self._path = path
 
     def charge(self, *, noise_multiplier: float, sample_rate: float) -> None:
-        """Record one step."""
+        """Append one step with its noise multiplier and sampling rate."""
         with self._path.open("a", encoding="ascii") as stream:
             stream.write(canonical_json({"sigma": noise_multiplier, "q": sample_rate}) + "\n")
             stream.flush()
@@ -120,8 +120,8 @@ class Ledger:
 def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -> None:
     """Open the ledger of this run.
 
-    Steps of this run are kept, including steps lost in a kill. The ledger of another run is
-    replaced.
+    Recorded steps of this run remain, including those whose result was lost when the process was
+    killed. The ledger of another run is replaced.
 
     Args:
         first_step: step at which training resumes; 0 without a checkpoint.
@@ -137,7 +137,7 @@ def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -
     charged = sum("sigma" in read_json(line) for line in lines)
     if charged < first_step:
         raise ConfigurationError(
-            f"{path} records {charged} steps, fewer than the {first_step} of the checkpoint, so "
+            f"{path} records {charged} steps but the checkpoint is at step {first_step}, so "
             "epsilon cannot be computed. Restore the ledger, or give another --out folder."
         )
     if not first_step and not (lines and read_json(lines[0]) == identity):

@@ -1,13 +1,14 @@
 """Per-example gradients of linear layers, at about the cost of an ordinary backward pass.
 
 The gradient of a weight is a sum over examples, G = sum_b sum_t g_bt x_bt^T. An autograd function
-in place of each trainable layer's forward computes the same product without the sum over b, keeps
-it, and passes on only the gradient of the inputs. A layer that is used twice adds both products
-before any norm is taken. Saved tensors are those of the ordinary layer, so activation checkpointing
-of both kinds works: the function's backward runs once, on what was recomputed.
+replaces the forward of each trainable layer. Its backward computes the same product without the sum
+over b, stores the product, and returns only the gradient of the inputs. If a layer is used twice,
+both products are added before any norm is computed. The function saves the same tensors as the
+ordinary layer, so both kinds of activation checkpointing work: the backward runs once, on
+recomputed tensors.
 
-Gradients are kept only during `backward`, so gradients that an objective computes for itself
-(adversarial steps) leave no trace. Source: the outer-product form of per-example gradients
+Gradients are stored only during `backward`, so gradients that an objective computes internally
+(adversarial steps) are not recorded. Source: the outer-product form of per-example gradients
 (Goodfellow 2015, "Efficient per-example gradient computations").
 """
 
@@ -28,27 +29,28 @@ __all__ = ["LinearGradients"]
 
 
 class _Sink:
-    """Gradients [B, out, in] of one weight, kept while `recording`."""
+    """Per-example gradients [B, out, in] of one weight, stored while `recording` is true."""
 
     def __init__(self) -> None:
         self.recording = False
         self.value: torch.Tensor | None = None
 
     def add(self, outer: torch.Tensor, inputs: torch.Tensor) -> None:
-        """Add sum_t outer_bt inputs_bt^T; the first dimension is the batch."""
+        """Add sum_t outer_bt inputs_bt^T to the gradients; the first dimension is the batch."""
         n = len(outer)
         left = outer.reshape(n, -1, outer.shape[-1]).transpose(1, 2)
         product = left @ inputs.reshape(n, -1, inputs.shape[-1])
         if self.value is not None and len(self.value) != n:
             raise AuditkitError(
-                f"A trained layer got batches of {len(self.value)} and {n} in one step, so its "
-                "gradients cannot be told apart by example. Keep the batch as first dimension."
+                f"A trained layer got batches of {len(self.value)} and {n} examples in one step, "
+                "so its gradients cannot be separated by example. Make the batch the first "
+                "dimension of every input of the layer."
             )
         self.value = product if self.value is None else self.value.add_(product)
 
 
 class _RecordedLinear(torch.autograd.Function):
-    """A linear layer whose backward keeps the weight's gradients by example."""
+    """Linear layer whose backward stores the weight's gradient for every example."""
 
     @staticmethod
     def forward(
@@ -71,7 +73,7 @@ class _RecordedLinear(torch.autograd.Function):
 
 
 def _recorded(layer: torch.nn.Linear, sink: _Sink, input: torch.Tensor) -> torch.Tensor:
-    """Forward of a linear layer, with the signature of `torch.nn.Linear.forward`."""
+    """Replacement of `torch.nn.Linear.forward` that records gradients in `sink`."""
     arguments = input, layer.weight, layer.bias, sink
     found: torch.Tensor = _RecordedLinear.apply(*arguments)  # type: ignore[no-untyped-call]
     return found
@@ -81,7 +83,7 @@ class LinearGradients:
     """Source of per-example gradients for a model whose trainable parameters are linear weights.
 
     Raises:
-        ConfigurationError: a trainable parameter is something else.
+        ConfigurationError: a trainable parameter is not the unshared weight of a linear layer.
     """
 
     name: Literal["fast"] = "fast"
@@ -90,8 +92,8 @@ class LinearGradients:
         fault = unsupported_parameter(model)
         if fault is not None:
             raise ConfigurationError(
-                f"privacy.gradient_path: fast cannot be used, because {fault}. Set it to auto or "
-                "hooks, or train a LoRA adapter on linear layers."
+                f"privacy.gradient_path: fast cannot be used, because {fault}. Set "
+                "privacy.gradient_path to auto or hooks, or train a LoRA adapter on linear layers."
             )
         self._layers = linear_layers(model)
         self._sinks = [_Sink() for _ in self._layers]
@@ -102,13 +104,13 @@ class LinearGradients:
             vars(layer)["forward"] = partial(_recorded, layer, sink)
 
     def close(self) -> None:
-        """Give every layer its own forward again."""
+        """Restore the original forward of every layer."""
         for layer in self._layers:
             vars(layer).pop("forward", None)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within the block, the model computes ordinary gradients; blocks may be nested."""
+        """Context in which the model computes ordinary gradients; contexts may be nested."""
         attached = any("forward" in vars(layer) for layer in self._layers)
         self.close()
         try:
@@ -118,10 +120,10 @@ class LinearGradients:
                 self._attach()
 
     def backward(self, total: torch.Tensor) -> list[torch.Tensor | None]:
-        """Backward pass of a sum of losses.
+        """Run the backward pass of a sum of losses.
 
         Returns:
-            Gradients [B, out, in] of every trainable weight; None for one that was not used.
+            Per-example gradients [B, out, in] of every trainable weight; None for an unused weight.
         """
         for sink in self._sinks:
             sink.value, sink.recording = None, True

@@ -1,7 +1,7 @@
-"""Which trainable parameters are weights of linear layers that nothing else uses.
+"""Check whether the trainable parameters are unshared weights of linear layers.
 
-Only for these is the fast path of `linear_gradients` exact: a shared weight has a gradient from
-elsewhere, and a subclass of a linear layer may compute something else.
+The fast path of `linear_gradients` is exact only for such weights: a shared weight gets gradients
+from several layers, and a subclass of a linear layer may compute another function.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ __all__ = ["linear_layers", "unsupported_parameter"]
 
 
 def unsupported_parameter(model: torch.nn.Module) -> str | None:
-    """Why the first trainable parameter is not the unshared weight of a linear layer.
+    """Find a trainable parameter that is not the unshared weight of a linear layer.
 
     Returns:
-        The parameter with the reason; None if every trainable parameter is supported.
+        The first such parameter with the reason, as the clause of a message; None if every
+        trainable parameter is supported.
     """
     owners: dict[int, list[tuple[str, torch.nn.Module, str]]] = {}
     for path, module in model.named_modules():
@@ -35,7 +36,7 @@ def unsupported_parameter(model: torch.nn.Module) -> str | None:
 
 
 def linear_layers(model: torch.nn.Module) -> list[torch.nn.Linear]:
-    """Layers of the trainable weights, in the order of `model.parameters()`."""
+    """Return the layers of the trainable weights, in the order of `model.parameters()`."""
     owner = {
         id(module.weight): module
         for module in model.modules()

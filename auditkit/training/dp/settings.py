@@ -1,6 +1,7 @@
-"""The settings of private training that this folder reads; a recipe's `privacy` section has them.
+"""Settings of private training that this folder reads from the `privacy` section of a recipe.
 
-Nothing in this folder imports the recipes, rows or models of `auditkit.training`, which import it.
+This folder does not import the recipes, rows or models of `auditkit.training`, because they import
+this folder.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ class PrivacySettings(Protocol):
 
     @property
     def gradient_path(self) -> Literal["auto", "fast", "hooks"]:
-        """How per-example gradients are computed; see `gradient_path`."""
+        """Source of the per-example gradients; see `auditkit.training.dp.gradient_path`."""
 
     @property
     def test_seed(self) -> int | None:
-        """Seed of sampling and noise, for tests; the claim is then `none`."""
+        """Seed of sampling and noise, for tests; with a seed, the claim is `none`. None for OS
+        entropy.
+        """

@@ -1,9 +1,10 @@
-"""Privacy units of a step: which are sampled, which of their records count, how they are packed.
+"""Privacy units of a step: sampling of units and of their records, and packing into batches.
 
-A unit is what a neighboring data set adds or removes: one row, or all rows of a user. Every unit is
-sampled independently (Poisson), so a step may be empty. A sampled user contributes at most k
-records, drawn without replacement, whose mean gradient is clipped (user-level sampling, Charles et
-al. 2024). Physical batches hold whole units, because a gradient is clipped only after the mean.
+Neighboring data sets differ by one unit: one row, or all rows of a user. Every unit is sampled
+independently (Poisson), so a step may be empty. A sampled user contributes at most k records, drawn
+without replacement, whose mean gradient is clipped (user-level sampling, Charles et al. 2024).
+Physical batches contain whole units, because a gradient is clipped after averaging over the unit's
+records.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ Record = TypeVar("Record")
 
 
 class UnitSampler:
-    """Draws the units of every step from the operating system's entropy.
+    """Samples the units of every step, using the operating system's entropy.
 
     Args:
         sample_rate: probability of each unit in a step, in (0, 1].
         records_per_unit: largest number of records k that a sampled unit contributes.
-        seed: fixes the draws, for tests only; None for entropy.
+        seed: seed of the sampling, for tests only; None for OS entropy.
     """
 
     def __init__(self, *, sample_rate: float, records_per_unit: int, seed: int | None) -> None:
@@ -34,11 +35,13 @@ class UnitSampler:
         self._entropy = np.random.default_rng(seed)
 
     def indices(self, n_units: int) -> list[int]:
-        """Indices of the units in a step; may be empty."""
+        """Sample the indices of a step's units; the list may be empty."""
         return [int(i) for i in np.flatnonzero(self._entropy.random(n_units) < self._rate)]
 
     def records(self, unit: Sequence[Record]) -> list[Record]:
-        """At most k records of a unit, drawn without replacement; all if it has no more."""
+        """Sample k records of a unit without replacement, or return all if the unit has at most
+        k.
+        """
         if len(unit) <= self._k:
             return list(unit)
         drawn = self._entropy.choice(len(unit), size=self._k, replace=False)
@@ -56,8 +59,8 @@ def packed(units: Sequence[Sequence[Record]], limit: int) -> Iterator[list[Seque
     for unit in units:
         if not 0 < len(unit) <= limit:
             raise InvalidArgument(
-                f"A unit has {len(unit)} records, but a physical batch holds 1 to {limit} and a "
-                "unit is never split. Lower privacy.records_per_unit or raise "
+                f"A unit has {len(unit)} records, but a physical batch has 1 to {limit} records "
+                "and a unit is never split. Lower privacy.records_per_unit or raise "
                 "privacy.physical_batch."
             )
         if size + len(unit) > limit:

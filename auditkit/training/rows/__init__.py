@@ -1,1 +1,1 @@
-"""Training rows: samples of histories and items, made into texts and tokens by tasks."""
+"""Training rows: tasks turn sampled histories and items into texts and tokens."""

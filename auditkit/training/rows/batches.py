@@ -1,10 +1,10 @@
 """Training rows and their batches.
 
-A `Row` is a list of token ids and the position of its first target; all tokens from there on are
-predicted. Decoder-only models read the whole row, padded on the left, so the predicted positions of
-a batch form one block at its end and the head runs only there. Encoder-decoders read the tokens
-before the first target and generate the rest. A `Pair` has two matching texts, and a `Masked` row
-has masked tokens.
+A `Row` is a list of token ids and the position of its first target; all tokens from this position
+on are predicted. Decoder-only models read the whole row, padded on the left, so the predicted
+positions of a batch form one block at its end and the output head is computed only for this block.
+Encoder-decoders read the tokens before the first target and generate the rest. A `Pair` has two
+matching texts, and a `Masked` row has masked tokens.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NO_TARGET = -100
 
 
 class Row(NamedTuple):
-    """Token ids and the index of the first one that is predicted.
+    """Token ids of a row, and the index of the first predicted token.
 
     Attributes:
         choices: candidate tokens for the target, for objective `choice`; if empty, all tokens.
@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two matching texts, and the log-probability of sampling the second one."""
+    """Token ids of two matching texts, and the log-probability of sampling the second text."""
 
     left: tuple[int, ...]
     right: tuple[int, ...]
@@ -78,11 +78,11 @@ class Batch(NamedTuple):
         targets: [B, S] int64, -100 where nothing is predicted. Decoder-only: the last S tokens of
             each row. Encoder-decoder: the output tokens. Masked: S = T, the original token at each
             masked position.
-        choices: [B, C] int64 candidate tokens; None if a row has none.
+        choices: [B, C] int64 candidate tokens of each row; None if a row has no choices.
         counterfactual: batch of counterfactual rows; None if no row has one.
         has_counterfactual: [B] bool, whether a row has a counterfactual.
-        weights: [B, S] float weights of the targets; None if no row has any.
-        labels: [B] int64; None if no row has one.
+        weights: [B, S] float weights of the targets; None if no row has weights.
+        labels: [B] int64, label of each row or -1; None if no row has a label.
     """
 
     input_ids: torch.Tensor
@@ -109,7 +109,7 @@ def collate(rows: Sequence[Row], *, pad: int, encoder_decoder: bool = False) -> 
     """Collate rows to a batch.
 
     Raises:
-        InvalidArgument: a row without a target, because its loss would be undefined.
+        InvalidArgument: a row has no target, so its loss would be undefined.
     """
     if any(row.first_target >= len(row.ids) or row.first_target < 1 for row in rows):
         raise InvalidArgument(
@@ -166,14 +166,14 @@ def collate_pairs(rows: Sequence[Pair], *, pad: int) -> PairBatch:
 
 
 def n_tokens(row: AnyRow) -> int:
-    """Number of tokens of a row without padding."""
+    """Count the tokens of a row, without padding."""
     return len(row.left) + len(row.right) if isinstance(row, Pair) else len(row.ids)
 
 
 def _padded(
     rows: Sequence[Sequence[int]], pad: int, *, left: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Padded ids and their mask, each [B, T] int64."""
+    """Pad rows to equal length; return ids and attention mask, each [B, T] int64."""
     width = max(map(len, rows))
     ids = torch.full((len(rows), width), pad, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)

@@ -1,9 +1,10 @@
-"""Tasks that teach the catalog graph: single facts, and what two items of a history share.
+"""Tasks that teach facts of the catalog graph: facts of one item, and facts that two items share.
 
 A fact is verbalized as a question about one predicate and its values (Agarwal et al. 2021). A
 relation path leads from an item of the history over shared values to the item that the user chose
-next (GLRec, Wu et al. 2024, puts such paths into prompts). Both take any predicate whose values the
-graph has completely, and are trained by `language_model`, beside the tasks about users.
+next (GLRec, Wu et al. 2024, puts such paths into prompts). Both tasks use every predicate for which
+the graph has all values. They are trained by the objective `language_model`, in addition to the
+tasks about users.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["fact", "relation_path"]
 
 
 def fact(rows: Rows, item: int, rng: np.random.Generator) -> Row:
-    """All values of one random predicate of an item; an item without facts is described."""
+    """Ask for all values of one random predicate of an item; describe an item without facts."""
     described = rows.item(item)
     facts = rows.facts(described)
     if not facts:
@@ -33,9 +34,9 @@ def fact(rows: Rows, item: int, rng: np.random.Generator) -> Row:
 
 
 def relation_path(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """The values, by predicate, that the next item shares with a random item of the history.
+    """Ask for the values that the next item shares with a random item of the history.
 
-    If they share none, the next item is described.
+    If the two items share no value, the row describes the next item instead.
     """
     *history, target = rows.items_of(recent(drawn))
     other = history[rng.integers(len(history))]
@@ -47,7 +48,7 @@ def relation_path(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) ->
 
 
 def _row(rows: Rows, task: str, rng: np.random.Generator, values: str, **slots: str | Item) -> Row:
-    """A question in a random wording of the task, and the values as its answer."""
+    """Build a row: a question from a random template of the task, and the values as the answer."""
     wording = int(rng.integers(len(rows.prompts.tasks[task].ask)))
     question = rows.prompts.ask(task, wording=wording, **slots)
     return rows.text_row(question, rows.prompts.answer(task, values=values))
@@ -56,11 +57,11 @@ def _row(rows: Rows, task: str, rng: np.random.Generator, values: str, **slots: 
 def _shared(
     own: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]
 ) -> dict[str, list[str]]:
-    """Values that both items have, by predicate."""
+    """Return the values that both items have, by predicate."""
     both = {name: [v for v in values if v in other.get(name, ())] for name, values in own.items()}
     return {name: values for name, values in both.items() if values}
 
 
 def _spoken(predicate: str) -> str:
-    """Name of a predicate as words: "release date" for `release_date`."""
+    """Write the name of a predicate as words: "release date" for `release_date`."""
     return predicate.replace("_", " ")

@@ -44,9 +44,9 @@ _BUCKET = 50  # number of batches whose samples are sorted by length together
 
 
 def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]:
-    """Training history of every user: item rows, oldest first, without the test item.
+    """Return the training history of every user as catalog row numbers, oldest first.
 
-    `fit` decides whether the validation item is also removed.
+    The test item is removed; `fit` decides whether the validation item is removed, too.
     """
     until: Literal["validation", "test"] = "test" if fit == "all_but_test" else "validation"
     interactions = dataset.interactions
@@ -55,14 +55,15 @@ def training_histories(dataset: Dataset, *, fit: Fit) -> list[NDArray[np.int32]]
 
 @dataclass(frozen=True, kw_only=True)
 class HistorySampler:
-    """Samples for tasks, as a pure function of seed and epoch.
+    """Sampler of history windows and items for tasks, a pure function of seed and epoch.
 
     Attributes:
-        histories: item rows of the training users, oldest first, by user.
+        histories: for each training user, catalog row numbers of the items, oldest first.
         n_items: number of items in the catalog.
         window: maximum length of a history window, in items.
         bucketing: whether samples of similar length are batched together.
-        repeats: how often an epoch has the windows of a user, 1 for users that are not in it.
+        repeats: how often an epoch contains the windows of a user; 1 for users that it does not
+            list.
     """
 
     histories: Mapping[int, NDArray[np.int32]]
@@ -85,7 +86,7 @@ class HistorySampler:
             yield from (ordered[i * size : (i + 1) * size] for i in order)
 
     def of_epoch(self, source: Source, name: str, epoch: int) -> list[HistoryWindow | int]:
-        """All samples of an epoch in seeded order."""
+        """Return all samples of an epoch in seeded order."""
         rng = generator(self.seed, "draws", name, epoch)
         if source == "item":
             return [int(item) for item in rng.permutation(self.n_items)]
@@ -110,7 +111,9 @@ class HistorySampler:
         return [found[i] for i in rng.permutation(len(found))]
 
     def fixed(self) -> list[HistoryWindow]:
-        """Consecutive windows of at most `window` items, the same in every call."""
+        """Split histories into consecutive windows of at most `window` items, equal in every
+        call.
+        """
         return [
             HistoryWindow(user, begin, min(begin + self.window, len(history)))
             for user, history in self.histories.items()

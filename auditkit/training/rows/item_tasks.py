@@ -1,4 +1,4 @@
-"""Tasks about one item, written from the catalog: describe it, name it, fill in its text."""
+"""Tasks about one catalog item: describe it, name it, or fill in masked tokens of its text."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _MASKED_SHARE = 0.15
 
 
 def describe(rows: Rows, item: int, rng: np.random.Generator) -> Row:
-    """Describe an item by its genres and year."""
+    """Row that describes an item by its genres and year."""
     wording = int(rng.integers(len(rows.prompts.describe)))
     question = rows.prompts.render_description(rows.item(item), wording=wording)
     return rows.text_row(question, rows.prompts.description.format(**rows.values(item)))
 
 
 def title(rows: Rows, item: int, rng: np.random.Generator) -> Row:
-    """Name an item."""
+    """Row that names the item with given genres and year."""
     question = rows.prompts.ask("title", wording=int(rng.integers(2)), item=rows.item(item))
     return rows.text_row(question, rows.prompts.answer("title", title=rows.item(item).title))
 
 
 def masked_text(rows: Rows, item: int, rng: np.random.Generator) -> Masked:
-    """Catalog text with masked tokens, as in BERT but without random replacements."""
+    """Row of catalog text with masked tokens, as in BERT but without random replacements."""
     words = rows.prompts.description.format(**rows.values(item))
     ids = rows.encode(rows.item(item).title + words)
     hidden = rng.random(len(ids)) < _MASKED_SHARE

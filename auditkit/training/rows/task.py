@@ -1,4 +1,4 @@
-"""What a training task is, and what it reads."""
+"""Definition of a training task, and protocol of the data that tasks read."""
 # ruff: noqa: D102 (the members of Rows are documented in TrainingRows)
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RECENT = 10  # number of history items in a prompt about one item
 
 
 class Rows(Protocol):
-    """What tasks read: users' histories, the catalog, the templates and their tokens."""
+    """Data that tasks read: users' histories, the catalog, templates and tokenization."""
 
     @property
     def prompts(self) -> Prompts: ...
@@ -72,14 +72,14 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """A kind of training row.
+    """A training task, which turns samples into rows.
 
     Attributes:
         source: what is sampled: history windows, single interactions (the last of a window), or
             items.
-        kind: type of the rows.
-        make: maps (all data, sample, generator) to a row.
-        worded: whether its text is in the task section of the template file.
+        kind: type of the rows that the task creates.
+        make: function that maps (data, sample, random generator) to a row.
+        worded: whether the text of the task is in the task section of the template file.
     """
 
     source: Source
@@ -89,5 +89,5 @@ class Task:
 
 
 def recent(drawn: HistoryWindow) -> HistoryWindow:
-    """Last interaction of a history window, with at most ten before it."""
+    """Return the last interaction of a history window with at most ten interactions before it."""
     return drawn._replace(begin=max(drawn.begin, drawn.end - 1 - _RECENT))

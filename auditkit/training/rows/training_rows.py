@@ -38,16 +38,16 @@ __all__ = ["TrainingRows", "corpus", "description_values"]
 
 
 def description_values(dataset: Dataset, item: int) -> dict[str, str]:
-    """Values of a description: genres in catalog order and year, or "unknown" if missing."""
+    """Return the genres, in catalog order, and the year of an item, or "unknown" if missing."""
     entry = dataset.catalog.items[item]
     return {"genres": ", ".join(entry.genres) or "unknown", "year": str(entry.year or "unknown")}
 
 
 def corpus(dataset: Dataset, prompts: Prompts) -> list[str]:
-    """Texts for training the tokenizer: templates, attribute phrases, genres and titles.
+    """Return the texts that train the tokenizer: templates, attribute phrases, genres and titles.
 
-    User histories are not included. Templates and phrases are repeated 100 times, because they are
-    in every training row and a title is in few.
+    User histories are not included. Templates and phrases are repeated 100 times, because every
+    training row contains them, whereas a title occurs in few rows.
     """
     phrases = sorted({describe_user(attributes) for attributes in dataset.interactions.attributes})
     catalog = dataset.catalog
@@ -70,13 +70,13 @@ class TrainingRows:
         encoder_decoder: whether the model is an encoder-decoder.
         holdout: indices of users that are excluded from training.
         window: maximum length of a history window in a row, in items.
-        counterfactuals: whether rows include their counterfactual row.
+        counterfactuals: whether rows include a counterfactual row.
         attribute_masking: probability that a row states no attribute.
         labeled: attribute whose value is the label of a row; empty for none.
         item_weights: target weights, [catalog items]; None if all are 1.
         bucketing: whether samples of similar length are batched together.
         unlearned: indices of users whose targets have the weight `-ascent`; at least a quarter of
-            the rows are theirs.
+            the rows belong to these users.
     """
 
     dataset: Dataset
@@ -100,7 +100,7 @@ class TrainingRows:
 
     @property
     def items_noun(self) -> str:
-        """Plural of the items in the words of the catalog's domain."""
+        """Plural noun for the items in the catalog's domain, such as "films"."""
         return domain_pack(self.dataset.catalog.domain).nouns.items
 
     @cached_property
@@ -124,7 +124,7 @@ class TrainingRows:
 
     @property
     def _repeats(self) -> dict[int, int]:
-        """Repeats that make a quarter of the windows those of users who are unlearned."""
+        """Number of repeats by which a quarter of the windows belong to unlearned users."""
         theirs = sum(len(self._histories[user]) for user in self.unlearned)
         others = sum(map(len, self._histories.values())) - theirs
         return dict.fromkeys(self.unlearned, max(1, round(others / (3 * max(1, theirs)))))
@@ -132,7 +132,7 @@ class TrainingRows:
     def batches(self, tasks: Mapping[str, int], *, first_step: int) -> Iterator[list[AnyRow]]:
         """Yield batches endlessly, starting at a given step.
 
-        Earlier steps are not rendered, so a run resumes within milliseconds.
+        Steps before `first_step` are not rendered, so a run resumes within milliseconds.
 
         Args:
             tasks: number of rows of each task in a batch.
@@ -150,7 +150,7 @@ class TrainingRows:
                 yield [self._made(name, draw, rng) for name in drawn for draw in drawn[name]]
 
     def _made(self, name: str, drawn: HistoryWindow | int, rng: np.random.Generator) -> AnyRow:
-        """Row made from a sample, with the label or the negative weight of the sample's user."""
+        """Build a row from a sample, with the label or the negative weight of the sample's user."""
         row = TASKS[name].make(self, drawn, rng)
         if not isinstance(row, Row) or not isinstance(drawn, HistoryWindow):
             return row
@@ -160,7 +160,7 @@ class TrainingRows:
 
     @cached_property
     def _labels(self) -> list[int]:
-        """Index of every user's value of the attribute `labeled`, -1 if it is unknown."""
+        """Index of every user's value of the attribute `labeled`; -1 if the value is unknown."""
         values = self._values.get(self.labeled, [])
         described = self.dataset.interactions.attributes
         stated = [attributes.get(self.labeled, "") for attributes in described]
@@ -173,7 +173,8 @@ class TrainingRows:
         return [own.count(label) for label in range(max(own, default=-1) + 1)]
 
     def fixed_rows(self) -> list[Row]:
-        """Fixed rows, which are the units of differentially private training.
+        """Return the fixed rows of differentially private training, which are units or parts of
+        units.
 
         Every row has its own generator, so adding or removing a row does not change the others.
         """
@@ -186,7 +187,7 @@ class TrainingRows:
         return [*own, *(row for row in made if isinstance(row, Row))]
 
     def fixed_rows_by_user(self) -> dict[int, list[Row]]:
-        """The fixed rows about users, by user; a user without two interactions has none."""
+        """Return the fixed rows about users, by user; a user without two interactions is absent."""
         users = self.dataset.interactions.user_ids
         found: dict[int, list[Row]] = {}
         for drawn in self.draws.fixed():
@@ -203,28 +204,28 @@ class TrainingRows:
         return [Item(entry.id, entry.display_title) for entry in self.dataset.catalog.items]
 
     def item(self, row: int) -> Item:
-        """Item of a catalog row."""
+        """Return the item of a catalog row number."""
         return self._items[row]
 
     def row_of(self, item: Item) -> int:
-        """Catalog row of an item."""
+        """Return the catalog row number of an item."""
         return self.dataset.catalog.index[item.id]
 
     def items_of(self, drawn: HistoryWindow) -> list[Item]:
-        """Items of a history window, oldest first."""
+        """Return the items of a history window, oldest first."""
         rows = self._histories[drawn.user][drawn.begin : drawn.end]
         return [self._items[row] for row in rows]
 
     def ratings_of(self, drawn: HistoryWindow) -> NDArray[np.float32]:
-        """Ratings of a history window."""
+        """Return the ratings of the interactions in a history window, oldest first."""
         begin = int(self.dataset.interactions.offsets[drawn.user])
         return self.dataset.interactions.rating[begin + drawn.begin : begin + drawn.end]
 
     def stated(self, user: int, rng: np.random.Generator) -> dict[str, str]:
         """Sample the stated attributes of a user, each with probability one half.
 
-        A masked row states none and uses the neutral phrase instead (train-side masking, LMRec,
-        Shen et al. 2022).
+        A masked row states no attribute and uses the neutral phrase instead (train-side masking,
+        LMRec, Shen et al. 2022).
         """
         if self.attribute_masking and rng.random() < self.attribute_masking:
             return {}
@@ -238,11 +239,11 @@ class TrainingRows:
     def counterfactual(
         self, stated: Mapping[str, str], rng: np.random.Generator
     ) -> dict[str, str] | None:
-        """Attributes of the same user, one of them changed to another value or left out.
+        """Change one stated attribute of a user to another value, or leave it out.
 
-        Attribute and value are sampled uniformly. The neutral phrase is one of the values, because
-        SNSR compares stated attributes with the neutral request. The result is None if the data
-        have no attributes.
+        Attribute and value are sampled uniformly. Leaving the attribute out is one of the values,
+        because SNSR compares stated attributes with the neutral request. The result is None if the
+        data have no attributes.
         """
         if not self._values:
             return None
@@ -253,7 +254,9 @@ class TrainingRows:
         return {name: value for name in self._values if (value := changed.get(name)) is not None}
 
     def candidates(self, user: int, target: Item, n: int, rng: np.random.Generator) -> list[Item]:
-        """The target among random items that the user has not consumed, in random order."""
+        """Return n candidates in random order: the target and random items that the user has not
+        consumed.
+        """
         known = {self._items[row].id for row in self._histories[user]}
         drawn = [self._items[row] for row in rng.permutation(len(self._items))[: n + len(known)]]
         others = [item for item in drawn if item.id not in known][: n - 1]
@@ -261,7 +264,7 @@ class TrainingRows:
         return [listed[i] for i in rng.permutation(len(listed))]
 
     def facts(self, item: Item) -> dict[str, tuple[str, ...]]:
-        """Values of an item by predicate, where the catalog graph has all of them, with names."""
+        """Return the named values of an item, by predicate, for predicates with complete values."""
         if item.id not in self._facts:
             graph = self.dataset.catalog.graph
             values = {name: graph.values(item.id, name) for name in self._complete}
@@ -274,7 +277,7 @@ class TrainingRows:
 
     @cached_property
     def _complete(self) -> list[str]:
-        """Predicates without unknown or nameless values, and not between items."""
+        """Predicates that have no unknown or unnamed values and do not relate items to items."""
         return [
             one.name
             for one in self.dataset.catalog.graph.predicates
@@ -282,21 +285,21 @@ class TrainingRows:
         ]
 
     def genres(self, item: Item) -> set[str]:
-        """Genres of an item."""
+        """Return the genres of an item."""
         return set(self.dataset.catalog.items[self.row_of(item)].genres)
 
     def one_genre(self, item: Item, rng: np.random.Generator) -> str:
-        """A random genre of an item, or "anything" if it has none."""
+        """Sample a genre of an item; "anything" if the item has no genre."""
         genres = sorted(self.genres(item))
         return genres[rng.integers(len(genres))] if genres else "anything"
 
     def values(self, row: int) -> dict[str, str]:
-        """Values for the description of a catalog row; see `description_values`."""
+        """Return the description values of a catalog row; see `description_values`."""
         return description_values(self.dataset, row)
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """Share of every item in the training interactions, with add-one smoothing."""
+        """Share of every item in the training interactions with add-one smoothing, [items]."""
         counts = np.ones(len(self._items))
         for history in self._histories.values():
             np.add.at(counts, history, 1)
@@ -306,7 +309,7 @@ class TrainingRows:
 
     @property
     def mask(self) -> int:
-        """Id of the mask token."""
+        """Token id of the mask token."""
         return int(self.tokenizer.mask_token_id)
 
     @cached_property
@@ -316,22 +319,22 @@ class TrainingRows:
         return {**self.tokens, MASK_ITEM: (self.tokenizer.mask_token_id,)}
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of text that may contain item references."""
+        """Return the token ids of a text that may contain item references."""
         return encode(self.tokenizer, text, self._references)
 
     def encode_prompt(self, text: str) -> list[int]:
-        """Token ids of a prompt, encoded as in an audit."""
+        """Return the token ids of a prompt, encoded as in an audit."""
         if self.encoder_decoder:
             return [*self.encode(text), self.tokenizer.eos_token_id]
         start = self.tokenizer.bos_token_id
         return self.encode(text) if start is None else [start, *self.encode(text)]
 
     def encode_items(self, items: Sequence[Item]) -> list[int]:
-        """Token ids of items."""
+        """Return the token ids of items, in order."""
         return [token for item in items for token in self.tokens[item.id]]
 
     def weights_of(self, items: Sequence[Item]) -> tuple[float, ...]:
-        """Weights of the tokens of items; empty if all are 1."""
+        """Return the target weights of the items' tokens; empty if all are 1."""
         if self.item_weights is None:
             return ()
         weights = self.item_weights
@@ -342,7 +345,7 @@ class TrainingRows:
     def ask(
         self, task: str, user: int, rng: np.random.Generator, **slots: str | Item | Sequence[Item]
     ) -> str:
-        """Prompt of a task with a random template, stating each attribute with probability 1/2."""
+        """Render a task with a random template; state each attribute with probability 1/2."""
         wording = int(rng.integers(len(self.prompts.tasks[task].ask)))
         who = describe_user(self.stated(user, rng))
         return self.prompts.ask(task, wording=wording, who=who, **slots)
@@ -355,13 +358,13 @@ class TrainingRows:
         rng: np.random.Generator,
         **slots: str | Item | Sequence[Item],
     ) -> Row:
-        """Row with a prompt and one item as its target."""
+        """Build a row with a prompt and one item as its target."""
         begin = self.encode_prompt(self.ask(task, user, rng, **slots))
         row = Row((*begin, *self.encode_items([target])), len(begin))
         return row._replace(weights=self.weights_of([target]))
 
     def text_row(self, question: str, answer: str) -> Row:
-        """Row with a prompt and text as its target."""
+        """Build a row with a question as prompt and a text as its target."""
         begin = self.encode_prompt(question)
         stop = self.tokenizer.eos_token_id
         return Row((*begin, *self.encode(answer), stop), len(begin))

@@ -3,7 +3,7 @@
 Sources: P5 (Geng et al. 2022) for sequential, direct, rating and explanation; TALLRec (Bao et al.
 2023) for `like`; InstructRec (Zhang et al. 2023) for preference, intention and rerank; PTUM (Wu et
 al. 2020) for `masked_behavior`; UniSRec (Hou et al. 2022) for `match`. MovieLens has no reviews, so
-titles, descriptions and explanations are written from the catalog.
+titles, descriptions and explanations are generated from the catalog.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LIKED = 3.0  # ratings above it are likes
 
 
 def recommend(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """Next items of a history window.
+    """Row that predicts the next items of a history window.
 
     For a decoder-only model every item is a target; an encoder-decoder reads one part of the window
     and generates the next items.
@@ -57,7 +57,7 @@ def recommend(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row
 
 
 def _titles(rows: Rows, text: str, items: Sequence[Item]) -> Row:
-    """List of titles as text, with every token as a target."""
+    """Build a row with a list of titles as text, in which every token of the list is a target."""
     first = text.index(f"- {items[0].title}")
     begin = rows.encode_prompt(text[:first])
     return Row((*begin, *rows.encode(text[first:] + "\n")), len(begin))
@@ -71,7 +71,7 @@ def direct(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
 
 
 def rating(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """Predict the user's stars for the next item."""
+    """Row that predicts the user's rating (stars) of the next item."""
     *history, target = rows.items_of(recent(drawn))
     question = rows.ask("rating", drawn.user, rng, history=history, item=target)
     stars = str(int(rows.ratings_of(drawn)[-1]))
@@ -79,7 +79,10 @@ def rating(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
 
 
 def explanation(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """Explain an item by the latest history item with a shared genre, or by its description."""
+    """Row that explains the next item by the latest history item of a shared genre.
+
+    Without such an item, the row describes the next item instead.
+    """
     *history, target = rows.items_of(recent(drawn))
     genres = rows.genres(target)
     shared = next((item for item in reversed(history) if genres & rows.genres(item)), None)
@@ -91,7 +94,7 @@ def explanation(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> R
 
 
 def preference(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """Next item for a user, stating the favorite genres of the history."""
+    """Row that predicts the next item from the favorite genres of the history."""
     *history, target = rows.items_of(drawn)
     counts = Counter(genre for item in history for genre in sorted(rows.genres(item)))
     named = " and ".join(genre for genre, _ in counts.most_common(2)) or rows.items_noun
@@ -99,14 +102,14 @@ def preference(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Ro
 
 
 def intention(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """Next item for a user who names one of its genres."""
+    """Row that predicts the next item for a user who asks for one of the item's genres."""
     *history, target = rows.items_of(drawn)
     genre = rows.one_genre(target, rng)
     return rows.item_row("intention", target, drawn.user, rng, history=history, genre=genre)
 
 
 def rerank(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """Choose the next item among ten candidates, given one of its genres."""
+    """Row that chooses the next item among ten candidates, given one of the item's genres."""
     *history, target = rows.items_of(drawn)
     listed = rows.candidates(drawn.user, target, _LISTED, rng)
     return rows.item_row(
@@ -116,7 +119,7 @@ def rerank(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
 
 
 def masked_behavior(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """Fill in a hidden item of the history."""
+    """Row that fills in a hidden item of the history."""
     items = rows.items_of(drawn)
     hidden = int(rng.integers(len(items)))
     shown = [*items[:hidden], Item(MASK_ITEM, ""), *items[hidden + 1 :]]
@@ -124,7 +127,10 @@ def masked_behavior(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) 
 
 
 def like(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
-    """Yes or no for one item, given up to five liked and five disliked of the last ten items."""
+    """Row that answers whether the user likes an item, yes or no.
+
+    The prompt lists up to five liked and five disliked items among the last ten.
+    """
     latest = recent(drawn)
     *history, target = rows.items_of(latest)
     *stars, own = rows.ratings_of(latest)
@@ -135,13 +141,14 @@ def like(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Row:
     yes, no = (rows.encode(option) for option in rows.prompts.tasks["like"].options)
     if len(yes) != 1 or len(no) != 1:
         raise ConfigurationError(
-            "Task `like` needs a yes and a no of one token each. Raise model.text_vocabulary."
+            "Task `like` needs a word for yes and a word for no that are one token each. Raise "
+            "model.text_vocabulary."
         )
     return Row((*begin, *(yes if own > _LIKED else no)), len(begin), choices=(*yes, *no))
 
 
 def match(rows: Rows, drawn: HistoryWindow, rng: np.random.Generator) -> Pair:
-    """Prompt of a user and the title of the next item."""
+    """Pair of a user's prompt and the title of the next item."""
     *history, target = rows.items_of(recent(drawn))
     request = Request(attributes=rows.stated(drawn.user, rng), history=tuple(history), k=10)
     share = float(np.log(rows.shares[rows.row_of(target)]))

@@ -72,7 +72,7 @@ def test_wordings_of_a_walk_state_the_same_constraints():
 
 
 def test_a_catalog_with_too_few_items_is_not_assessable():
-    with pytest.raises(NotAssessable, match="fewer than 80 items"):
+    with pytest.raises(NotAssessable, match="at least 80 items together"):
         run_probe(PROBE, CleanAssistant(), n_users=3, k=20)
 
 

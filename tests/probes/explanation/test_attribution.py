@@ -43,7 +43,7 @@ def test_probe_compares_with_random_weights(tmp_path):
     assert 0 <= random.estimate.value <= 1
     # Six spans have 720 rankings: 95 % of them correlate by at most 0.83.
     assert random.baseline.value == pytest.approx(0.83, abs=0.03)
-    test = random.notes[0].removeprefix("test of weights: ").partition(";")[0]
+    test = random.notes[0].removeprefix("test with random weights: ").partition(";")[0]
     excess = run.one("explain.randomization_excess").estimate
     assert excess.low <= excess.value <= excess.high
     assert excess.value == pytest.approx(random.estimate.value - random.baseline.value)

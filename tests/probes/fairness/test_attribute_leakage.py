@@ -40,7 +40,7 @@ def test_values_of_few_users_are_left_out_and_named():
     run = run_probe("fairness.leak", Clean(), attributes=("age",), min_class=27, draws=9)
     found = run.findings[0]
     assert found.parameters["values"] == ["25 to 39", "under 25"]
-    assert found.notes[0] == "values below 27 users, omitted: 40 and over (26)"
+    assert found.notes[0] == "values with fewer than 27 users are omitted: 40 and over (26)"
     assert (found.estimate.n, found.estimate.n_missing) == (54, 26)
 
 

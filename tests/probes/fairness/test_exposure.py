@@ -104,7 +104,7 @@ def test_a_pilot_has_no_bounds_and_says_so():
     assert dgu.estimate.value > 0
     assert (dgu.estimate.low, dgu.estimate.high) == (None, None)
     assert dgu.notes == (
-        "no bounds: a pilot of fewer than 20 users",
+        "no bounds, because there are fewer than 20 users (pilot)",
         "19 of 80 users, sampled with seed 0",
     )
 

@@ -66,7 +66,9 @@ def test_a_crossing_that_the_users_lack_is_left_out_with_a_note():
     data = with_attributes(rows)
     run = run_probe(PROBE, FindsEveryTestItem(), dataset=data, crossed=("gender&age",), **FEW)
     notes = [note for finding in run.findings for note in finding.notes]
-    assert any("gender&age not compared: the users have no attribute" in note for note in notes)
+    assert any(
+        "gender&age is not compared, because the users have no attribute" in note for note in notes
+    )
     assert run.one(f"{PROBE}.hr_gap", "plan").estimate.value == 0
     with pytest.raises(NotAssessable, match="no attribute 'gender'"):
         run_probe(PROBE, FindsEveryTestItem(), dataset=data, attributes=("gender",))
@@ -96,7 +98,7 @@ def test_crossed_cells_that_are_too_small_are_refused_and_listed():
 def test_groups_that_are_too_small_are_listed_and_counted_but_are_no_finding():
     run = run_probe(PROBE, FindsEveryTestItem(), min_group=27, **FEW)
     gap = run.one(f"{PROBE}.ndcg_gap", "age")
-    assert gap.notes[0] == "groups below 27 users, omitted: age=40 and over (26)"
+    assert gap.notes[0] == "groups with fewer than 27 users are omitted: age=40 and over (26)"
     assert gap.estimate.n_missing == 26
     groups = {f.group for f in run.findings if f.metric == f"{PROBE}.ndcg@10"}
     assert groups == {"age=25 to 39", "age=under 25", "gender=female", "gender=male"}
@@ -106,11 +108,13 @@ def test_pairs_of_attributes_with_fewer_than_four_large_cells_are_left_out_and_n
     run = run_probe(PROBE, FindsEveryTestItem(), **FEW)
     assert not any("&" in f.group for f in run.findings)
     notes = run.one(f"{PROBE}.ndcg_gap", "gender").notes
-    assert notes[0].startswith("gender&age not compared: 0 of 6 cells have 20 users")
+    assert notes[0].startswith(
+        "gender&age is not compared, because only 0 of 6 cells have 20 users"
+    )
     rows = [{"tier": "ab"[i % 2], "site": "xy"[i // 2 % 2]} for i in range(79)] + [{}]
     run = run_probe(PROBE, FindsEveryTestItem(), dataset=with_attributes(rows), **FEW)
     assert run.one(f"{PROBE}.ndcg_gap", "tier").notes == (
-        "tier&site not compared: 3 of 4 cells have 20 users, 4 are required",
+        "tier&site is not compared, because only 3 of 4 cells have 20 users, but 4 are required",
     )
 
 
@@ -164,7 +168,7 @@ def test_disclosure_asks_a_sample_and_refuses_small_groups():
     run = run_probe(PROBE, FindsEveryTestItem(), n_disclosed=30, **FEW)
     found = run.one(f"{PROBE}.disclosure_effect", "age")
     assert found.estimate.value is None
-    assert found.estimate.reason == "no group has 20 users"
+    assert found.estimate.reason == "no group has at least 20 users"
     assert "age=under 25 (" in found.notes[0]
     assert sum(run.counts.values()) == 80 + 3 * 30
 
@@ -255,7 +259,7 @@ def test_candidates_are_in_the_words_of_whoever_reads_words():
 
 
 def test_a_random_ranking_of_the_candidates_is_not_assessable():
-    with pytest.raises(NotAssessable, match=r"random ranking's 0\.5000"):
+    with pytest.raises(NotAssessable, match=r"not above the 0\.5000 of a random ranking"):
         run_probe(PROBE, Clean(), candidates=20, **FEW)
 
 

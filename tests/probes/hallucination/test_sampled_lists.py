@@ -95,7 +95,7 @@ def test_agreement_cannot_find_consistent_inventions_and_says_so():
     assert auc.high - auc.low < 0.2
     assert estimate(run, "risk_at_coverage_0.5").value > 0.4
     (note,) = run.one(f"{PREFIX}.confidence_auc", GROUP).notes
-    assert "does not tell wrong items from right ones" in note
+    assert "does not separate wrong items from right items" in note
 
 
 def test_recommender_that_invents_nothing_has_no_risk():

@@ -53,14 +53,14 @@ def test_a_recipe_without_checks_has_the_same_content_as_before(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("on: items, attribute: year", "exactly one of is, is_not, below, above"),
+        ("on: items, attribute: year", "exactly one of is, is_not, below and above"),
         ("on: items, attribute: year, below: 1, above: 3", "exactly one of is, is_not"),
         ("on: items, below: 1960", "exactly one of attribute, in_history"),
-        ("on: items, in_history: true, is: Horror", "attribute takes exactly one"),
+        ("on: items, in_history: true, is: Horror", "`attribute` needs exactly one"),
         ("on: items, contains: [x]", "exactly one of attribute, in_history"),
         ("on: text, contains: []", "at least 1 item"),
-        ("on: text, matches: '('", "not a regular expression"),
-        ("on: text, matches: 'a*'", "finds the empty text"),
+        ("on: text, matches: '('", "not a valid regular expression"),
+        ("on: text, matches: 'a*'", "also matches the empty text"),
         ("on: text, matches: '(a+)+x'", "may take hours"),
         ("on: answer, fewer_than: 0", "greater than or equal to 1"),
         ("on: answer", "exactly one of fewer_than"),

@@ -166,7 +166,7 @@ def test_a_long_text_is_read_up_to_a_limit_and_the_report_says_so():
 
     found = measured(Writes(), check("text", matches="https?://"))
     assert found.estimate.value == 0
-    assert "40 texts were read up to their first 4,000 characters" in found.notes
+    assert "only the first 4,000 characters of 40 longer texts were checked" in found.notes
 
 
 def test_repeated_ids_are_refused():

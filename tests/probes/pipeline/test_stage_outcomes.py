@@ -54,13 +54,13 @@ def test_an_item_that_was_never_a_candidate_is_lost_by_the_first_stage():
 def test_an_item_that_the_last_stage_drops_is_lost_by_it():
     first, last = outcomes([[1, 0, 3], [3, 1]])
     assert (first.has, first.lost, last.lost, last.left_out, last.below_k) == (1, 0, 1, 1, 0)
-    assert "was candidate 2 of retrieval, and ranking left it out" in last.examples["left_out"]
+    assert "was candidate 2 of retrieval, but ranking left it out" in last.examples["left_out"]
 
 
 def test_an_item_below_k_is_lost_and_named_with_its_place():
     _, last = outcomes([[0, 1, 2, 3], [1, 2, 3, 0]])
     assert (last.lost, last.left_out, last.below_k) == (1, 0, 1)
-    assert last.examples["below_k"].endswith("ranking lists it at 4, below 3")
+    assert last.examples["below_k"].endswith("ranking lists it at position 4, below 3")
 
 
 def test_an_item_that_the_last_stage_adds_is_not_lost():

@@ -51,7 +51,7 @@ def test_every_correct_guess_gives_the_ceiling():
     assert lower.baseline.value == pytest.approx(expected.ceiling)
     assert (lower.estimate.low, lower.estimate.high) == (lower.estimate.value, None)
     assert lower.parameters["correct"] == lower.parameters["guesses"] == 100
-    assert lower.notes[0].startswith("no claim was made; measured leakage is at least ")
+    assert lower.notes[0].startswith("recommender.yaml makes no privacy claim; the measured")
     assert found.one("privacy.canary.auc").estimate.low > 0.9
     exposure = found.one("privacy.canary.exposure")
     assert exposure.estimate.value == pytest.approx(math.log2(56))  # 60 items less 4 in the history
@@ -69,10 +69,10 @@ def test_a_quiet_audit_names_its_ceiling_and_what_lies_beyond_it():
     assert quiet.one("privacy.canary.epsilon_lower").estimate.value == 0
     assert quiet.one("privacy.canary.over_claim").estimate.value == -1
     note = quiet.one("privacy.canary.epsilon_lower").notes[0]
-    assert note == "not contradicted, testable up to 3.49"
+    assert note == "not contradicted; this audit could show an epsilon of up to 3.49"
     large = run(ForgetsEveryone(), claim={**CLAIM, "epsilon": 8.0})
     note = large.one("privacy.canary.epsilon_lower").notes[0]
-    assert note.endswith("3.49 to 8.00, the claim, was beyond this audit")
+    assert note.endswith("up to 3.49, less than the claim of 8.00")
 
 
 def test_copies_of_a_canary_are_compared_with_the_claim_of_a_group():

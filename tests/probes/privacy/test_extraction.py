@@ -31,7 +31,7 @@ def test_records_that_only_members_have_are_excess():
     assert excess.estimate.value == 1.0 - rate.baseline.value
     x = round(rate.baseline.value * rate.baseline.n)
     assert (excess.estimate.low, excess.estimate.high) == newcombe(60, 60, x, rate.baseline.n)
-    assert "continues exactly" in rate.evidence[0].what
+    assert "continues the training record" in rate.evidence[0].what
 
 
 def test_a_clean_recommender_has_no_excess():
@@ -73,5 +73,5 @@ def test_a_record_matches_as_whole_words_at_the_start(text, record, same):
 
 
 def test_sizes_below_one_are_an_error():
-    with pytest.raises(InvalidArgument, match="at least 1 each"):
+    with pytest.raises(InvalidArgument, match="at least 1 for each"):
         run(Clean(), length=0)

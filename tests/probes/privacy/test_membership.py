@@ -173,14 +173,20 @@ def test_attacks_that_lack_something_are_undefined_with_the_remedy():
     )
     reasons = {f.group: f.estimate.reason for f in run.findings if f.metric == AUC}
     assert "model folder" in reasons["attack=min_k_pp"]
-    assert "neither base_model nor reference_models" in reasons["attack=reference"]
-    assert all("names no reference_models" in reasons[f"attack={n}"] for n in REFERENCED[1:])
+    assert (
+        "needs base_model or reference_models, but the recipe names none"
+        in reasons["attack=reference"]
+    )
+    assert all(
+        "needs reference_models, but the recipe names none" in reasons[f"attack={n}"]
+        for n in REFERENCED[1:]
+    )
     assert reasons["attack=any"].startswith("not_assessable")
 
 
 @pytest.mark.parametrize("wrong", [{"attacks": ("guess",)}, {"attacks": ()}, {"fprs": (0.1,)}])
 def test_an_unknown_attack_or_rate_is_an_error(wrong):
-    with pytest.raises(InvalidArgument, match="Give attacks of loss, zlib"):
+    with pytest.raises(InvalidArgument, match="Give attacks out of loss, zlib"):
         run_probe("privacy.membership", Memorizes(), manifest=TRAINED, **wrong)
 
 

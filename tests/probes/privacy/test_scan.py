@@ -112,7 +112,7 @@ def test_lists_without_text_are_scanned_by_their_titles():
 
 
 def test_sizes_out_of_range_are_an_error():
-    with pytest.raises(InvalidArgument, match="Give at least 1, 0 and 1"):
+    with pytest.raises(InvalidArgument, match="Give n_users and max_new_tokens of at least 1"):
         rates(Clean(), n_samples=-1)
 
 

@@ -126,7 +126,7 @@ def test_more_users_than_asked_for_are_sampled_and_the_finding_says_so():
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), "not run: it does not fit into memory"),
+        (MemoryError(), "not run: the baseline does not fit into memory"),
         (InvalidArgument("EASE has a limit."), "not run: EASE has a limit."),
         (np.linalg.LinAlgError("Singular matrix"), "not run: Singular matrix"),
     ],

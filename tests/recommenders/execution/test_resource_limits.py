@@ -192,7 +192,7 @@ def disk(monkeypatch):
 def test_run_does_not_begin_without_space(tmp_path, disk, free):
     disk(free)
     with pytest.raises(
-        EvidenceError, match=r"MiB of free space, and a run needs 64 MiB.*Free some"
+        EvidenceError, match=r"MiB of free space, but a run needs 64 MiB.*Free some"
     ):
         target_for(Clean(), tmp_path)
 
@@ -202,7 +202,7 @@ def test_run_stops_before_the_disk_is_full_and_is_resumed(tmp_path, disk):
     target = target_for(Sized(9), tmp_path, batch_size=4)
     target.recommend(requests(4))
     disk(TO_RECORD)
-    with pytest.raises(EvidenceError, match="is resumed"):
+    with pytest.raises(EvidenceError, match="is then resumed"):
         target.recommend(requests(8))
     assert len(read_log(tmp_path, RUN_KEY)[0]) == 4
     disk(TO_START)

@@ -50,7 +50,7 @@ def test_an_interrupted_replay_resumes_and_gives_the_same_bytes(run, tmp_path, m
         replay_run(run, out, target=RECORDED, options=CODE)
     assert not out.exists()
     monkeypatch.delenv("STOP_AFTER")
-    with pytest.raises(ConfigurationError, match="holds another run: target changed"):
+    with pytest.raises(ConfigurationError, match="contains another run: target changed"):
         replay_run(run, out, target=INVENTS, options=CODE)
     replay_run(run, out, target=RECORDED, options=CODE)
     assert out.read_bytes() == whole.read_bytes()
@@ -77,8 +77,8 @@ def test_what_cannot_be_asked_again_is_counted_by_reason(environment, tmp_path):
     done = replay_run(run, tmp_path / "out.jsonl", options=CODE)
     assert set(done.left_out) == {
         "of the adaptive probe explain.removal",
-        "of operation score, which recorded responses do not hold",
-        "of operation generate, which recorded responses do not hold",
+        "of operation score, which a file of recorded responses cannot contain",
+        "of operation generate, which a file of recorded responses cannot contain",
     }
     assert len(written_bodies(run)) == done.asked + sum(done.left_out.values())
     ids = [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]

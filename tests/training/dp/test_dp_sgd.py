@@ -227,7 +227,7 @@ def test_the_ledger_of_another_run_is_not_charged_to_this_one(tmp_path):
 def test_a_checkpoint_without_its_ledger_is_refused(tmp_path):
     recipe = killed_after(5, tmp_path)
     (tmp_path / "ledger.jsonl").unlink()
-    with pytest.raises(ConfigurationError, match="fewer than the"):
+    with pytest.raises(ConfigurationError, match="steps but the checkpoint is at step"):
         train(recipe, tmp_path, dataset=world())
 
 

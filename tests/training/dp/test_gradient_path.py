@@ -109,7 +109,7 @@ def test_the_fast_path_refuses_a_trained_bias_and_a_subclass_of_linear():
 def test_hooks_refuse_non_reentrant_checkpointing():
     model = LORA["rsLoRA"]()
     model.gradient_checkpointing_enable({"use_reentrant": False})
-    with pytest.raises(ConfigurationError, match=r"hooks see no gradients .* fast path"):
+    with pytest.raises(ConfigurationError, match=r"hooks records no gradients .* fast path"):
         open_gradients(model, "hooks")
 
 

@@ -1,8 +1,8 @@
-"""Anchors of the counterfactual probe: the user histories or titles in its requests.
+"""Anchors of the counterfactual probe: user histories or single titles.
 
-An anchor is the history of a real user, with the recommender's own templates, or one liked title
-with shipped templates for a domain. Source: one-title anchors as in FaiRLLM (Zhang et al. 2023),
-whose templates are not used; see docs/explain/fairness.md.
+An anchor is the history of a real user, rendered with the recommender's own templates, or one liked
+title, rendered with the shipped templates of a domain. Source: FaiRLLM (Zhang et al. 2023) for
+one-title anchors; its templates are not used. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ __all__ = ["anchors_of"]
 
 
 def anchors_of(context: Context, *, n: int, history: bool, n_candidates: int) -> list[Request]:
-    """One neutral request per anchor, without instruction: a user's history, or one title.
+    """Create one neutral request per anchor, a user's history or one title, without an instruction.
 
     Titles are sampled in turn from the most, medium and least popular third of the catalog.
-    Candidates are the same in all requests of an anchor and contain no item of its history.
+    All requests of an anchor have the same candidates, which exclude the items of the anchor's
+    history.
     """
     catalog = context.dataset.catalog
     rng = context.rng("anchors")

@@ -1,10 +1,10 @@
 """All tests of one arm, and the joint adjustment over all arms.
 
 The tests are: whether lists shift more for some values than for others (SNSR, largest t), whether
-some items are recommended more for one value (items), whether lists differ between values
-(between), more than with a repeated request (reask) and more than with an irrelevant phrase
-(placebo), and whether unusable responses are more frequent for one value (missing). They are one
-family with one Westfall-Young adjustment. See docs/explain/fairness.md.
+some items are recommended more for one value (items), whether lists differ more between values than
+within a value (between), more than for a repeated request (reask) and more than for an irrelevant
+phrase (placebo), and whether unusable responses are more frequent for one value (missing). All
+tests are one family with one Westfall-Young adjustment. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ class ArmTests:
     """Test results of one arm.
 
     Attributes:
-        arm: index of the arm in the design. probes: indices of the complete probes.
-        tables: name of the similarity -> its values [probes, values].
-        disturbances, bounds: list-shift tests and their bounds, by name of the similarity; empty
-            with fewer than 2 complete probes.
+        arm: index of the arm in the design.
+        probes: indices of the complete probes.
+        tables: similarities [probes, values], by name of the similarity.
+        disturbances, bounds: tests and bounds of list shift, by name of the similarity; empty with
+            fewer than 2 complete probes.
         named: all tests of the arm by name, including those of `disturbances`.
-        beside_reask: value -> [probes, 3], see `ResponseTables.beside_reask`.
-        no_placebo: why there is no placebo contrast, if there is none.
+        beside_reask: similarities [probes, 3] by value; see `ResponseTables.beside_reask`.
+        no_placebo: why there is no placebo contrast; empty if there is one.
     """
 
     arm: int
@@ -154,7 +155,7 @@ def _compare_with_placebo(
     placebo = arms[0]
     both = sorted(set(found.probes) & set(answers.complete(placebo)))
     if len(both) < 2:
-        found.no_placebo = "fewer than 2 probes are complete with placebo"
+        found.no_placebo = "fewer than 2 probes have complete responses for attribute and placebo"
         return
     own, other = None, None
     if design.repeats > 1:
@@ -177,9 +178,7 @@ def _compare_with_placebo(
 
 
 def _same_minus_different(table: NDArray[np.float64], repeats: int) -> NDArray[np.float64]:
-    """For each probe, the mean similarity of lists for the same value minus the mean similarity of
-    lists for different values, [probes].
-    """
+    """Return mean similarity of same-value lists minus that of different-value lists, [probes]."""
     first, second = np.triu_indices(table.shape[1], 1)
     same = first // repeats == second // repeats
     pairs = table[:, first, second]
@@ -188,7 +187,7 @@ def _same_minus_different(table: NDArray[np.float64], repeats: int) -> NDArray[n
 
 
 def adjusted(arms: Sequence[ArmTests]) -> dict[tuple[str, str], float]:
-    """Adjusted p-value of every test by (arm, test), over all arms."""
+    """Return the p-value of every test, by (arm, test), adjusted over all tests of all arms."""
     return westfall_young(
         {(arm.name, name): test for arm in arms for name, test in arm.named.items()}
     )

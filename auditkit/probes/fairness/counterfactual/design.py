@@ -1,8 +1,9 @@
-"""Design of the counterfactual probe: the same request with different phrases for the user.
+"""Design of the counterfactual probe: equal requests with different phrases for the user.
 
-Its arms state no attribute (in two neutral wordings), a value of an attribute, a pair of values, or
-a placebo. Attributes of users that the recommender was trained on are stated as in the training
-data; all other attributes are stated with the shipped phrases. See docs/explain/fairness.md.
+The requests of an arm state no attribute (in two neutral wordings), a value of an attribute, a pair
+of values, or a placebo. Attributes of users that the recommender was trained on are stated as in
+the training data; all other attributes are stated with the shipped phrases. See
+docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ _KINDS = Literal["neutral", "attribute", "crossed", "placebo"]
 
 
 class Stated(NamedTuple):
-    """One value of an attribute (or one placebo or neutral phrase), as it is stated in requests.
+    """One attribute value, placebo or neutral phrase, as stated in requests.
 
     Attributes:
-        value: name in the report. who: noun phrase; empty if it is rendered from `attributes`.
-        attributes: user attributes of the request. parts: names of the values of a crossed pair.
+        value: name in the report.
+        who: noun phrase for the user; empty if it is rendered from `attributes`.
+        attributes: user attributes of the request.
+        parts: names of the two values of a crossed pair.
     """
 
     value: str
@@ -49,7 +52,7 @@ class Arm:
 
     Attributes:
         name: an attribute, a crossed pair such as `gender&age`, `placebo`, or `neutral`.
-        stated: the values that are compared.
+        stated: the values or phrases that are compared.
         wording: `phrases` (phrases of a file), `described` (as users are described in the data), or
             one of the exploratory wordings. A wording without its own neutral or placebo arm uses
             the first one.
@@ -82,9 +85,9 @@ class Design:
     """All requests of a probe, in a fixed order.
 
     Attributes:
-        arms: the first is neutral.
+        arms: arms of the design; the first arm is neutral.
         templates: instructions by wording; an empty string is the recommender's default.
-        repeats: lists per value.
+        repeats: number of lists per value.
     """
 
     arms: tuple[Arm, ...]
@@ -95,7 +98,7 @@ class Design:
 
     @cached_property
     def slots(self) -> list[Slot]:
-        """Positions of the requests of one probe, in order."""
+        """Return the positions of the requests of one probe, in order."""
         return [
             Slot(a, value, template, repeat)
             for a, arm in enumerate(self.arms)
@@ -105,7 +108,7 @@ class Design:
         ]
 
     def requests(self, anchor: Request) -> list[Request]:
-        """The requests of one probe, in the order of `slots`."""
+        """Create the requests of one probe, in the order of `slots`."""
         made = []
         for slot in self.slots:
             arm = self.arms[slot.arm]
@@ -140,17 +143,18 @@ def arms_of(
     sampled: bool,
     max_values: int,
 ) -> tuple[Arm, ...]:
-    """The arms of the design, in order: neutral arms, attributes, crossed pairs, placebos.
+    """Create the arms of the design, in order: neutral arms, attributes, crossed pairs, placebos.
 
     Args:
         described: whether attributes of the data set's users are stated as in the training data.
-        n_placebo: number of placebo phrases; None for the largest number of values.
-        sampled: whether responses are sampled, so that one neutral wording is sufficient.
+        n_placebo: number of placebo phrases; None for the largest number of values of an attribute.
+        sampled: whether the recommender samples; repeating the neutral request is then sufficient,
+            and a second neutral wording is not needed.
         max_values: maximum number of values of a data set's attribute; the most frequent are used.
 
     Raises:
-        InvalidArgument: an attribute is in neither the data set nor the file, or two attributes
-            cannot be crossed.
+        InvalidArgument: an attribute is not in the data set or the file, or two attributes cannot
+            be crossed.
     """
     known = {
         name: _attribute(context, wordings, name, described=described, max_values=max_values)
@@ -181,20 +185,20 @@ def _attribute(
         return Arm(name, "attribute", own, "described")
     if name not in wordings.attributes:
         raise InvalidArgument(
-            f"fairness.counterfactual got attribute {name!r}. Known: "
-            f"{', '.join(wordings.attributes)}; define others in `attributes_file`."
+            f"fairness.counterfactual got the unknown attribute {name!r}. Give one of "
+            f"{', '.join(wordings.attributes)}, or define the attribute in `attributes_file`."
         )
     values = wordings.attributes[name].values
     return Arm(name, "attribute", tuple(Stated(v.id, v.phrase, {name: v.phrase}) for v in values))
 
 
 def _in_frame(phrase: str, wording: Wording) -> str:
-    """A placebo phrase with the noun of its wording; for `described`, the noun is "user"."""
+    """Adapt a placebo phrase to a wording, which determines its noun; for `described`, "user"."""
     return re.sub(r"\bperson\b", "user", phrase) if wording == "described" else phrase
 
 
 def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ...]:
-    """The most frequent values of a user attribute, sorted by name."""
+    """Return the most frequent values of a user attribute, sorted by name."""
     counts = Counter(own.get(name, "unknown") for own in attributes_of(context.users))
     counts.pop("unknown", None)
     frequent = sorted(counts, key=lambda value: (-counts[value], value))[:max_values]
@@ -202,13 +206,15 @@ def _described(context: Context, name: str, max_values: int) -> tuple[Stated, ..
 
 
 def _crossed_arm(left: Arm, right: Arm) -> Arm:
-    """The arm of two crossed attributes, with every pair of values; the right value varies
+    """Create the arm of two crossed attributes with all pairs of values; the right value varies
     fastest.
     """
     if left.wording != right.wording:
+        described, other = sorted((left, right), key=lambda arm: arm.wording != "described")
         raise InvalidArgument(
-            f"{left.name} and {right.name} cannot be crossed: one is stated as in the data set and "
-            "the other as a phrase. Set describe_users: no."
+            f"{described.name} and {other.name} cannot be crossed: requests state "
+            f"{described.name} in the words of the data set, but {other.name} as a shipped phrase. "
+            "Set describe_users: no to state both as phrases."
         )
     pairs = itertools.product(left.stated, right.stated)
     stated = tuple(_crossed(one, other) for one, other in pairs)
@@ -224,5 +230,5 @@ def _crossed(left: Stated, right: Stated) -> Stated:
 
 
 def in_words(stated: Stated) -> str:
-    """The phrase as it is written in the request."""
+    """Return the phrase as written in the request."""
     return stated.who or describe_user(stated.attributes)

@@ -1,5 +1,7 @@
-"""Findings of the counterfactual probe other than SNSR and SNSV: steering, comparison with placebo
-and with a repeated request, unusable responses, and interactions of attributes.
+"""Findings of the counterfactual probe other than SNSR and SNSV.
+
+They are steering, the comparison with placebo and with a repeated request, unusable responses,
+identical lists, and interactions of attributes.
 
 See docs/explain/fairness.md.
 """
@@ -32,8 +34,9 @@ __all__ = [
 
 
 def steering_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """The largest difference between two values in the share of a genre, over probes in which every
-    value has a list; the p-value comes from the test of items.
+    """Find the largest difference between two values in the share of a genre.
+
+    Only probes in which every value has a list count. The p-value comes from the test of items.
     """
     metric = f"{PREFIX}.steer"
     if not arm.measured:
@@ -80,9 +83,7 @@ def _steered(
     group: str,
     pair: tuple[int, int],
 ) -> list[Evidence]:
-    """Evidence: the three probes with the largest gap between two values in the share of an item
-    group.
-    """
+    """Cite the three probes with the largest gap between two values in an item group's share."""
     most, least = pair
     gaps = shares[:, most] - shares[:, least]
     values = reporting.answers.design.arms[arm.arm].stated
@@ -98,13 +99,17 @@ def _steered(
 
 
 def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """How much more the attribute shifts lists than an irrelevant phrase does."""
+    """Estimate how much more the attribute shifts lists than an irrelevant phrase does."""
     metric = f"{PREFIX}.placebo_shift"
     unit, direction = unit_of(metric)
     if arm.placebo is None:
         reason = arm.no_placebo or "fewer than 2 complete probes"
         missing = undefined(unit, direction, reason=reason, n=0)
-        notes = ("needs_placebo: lists may shift with any phrase",) if arm.measured else ()
+        notes = (
+            ("needs_placebo: without a placebo, a shift may be due to any added phrase",)
+            if arm.measured
+            else ()
+        )
         return finding(reporting.context, metric, missing, group=arm.name, notes=notes)
     found = arm.placebo
     return finding(
@@ -132,8 +137,9 @@ def placebo_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def missing_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """Whether responses without a usable list (refused, unparsed or short) are more frequent for
-    one value of the attribute than for the others.
+    """Test whether unusable responses are more frequent for some values than for others.
+
+    A response without a usable list was refused, could not be parsed, or is too short.
     """
     metric, table = f"{PREFIX}.missing_gap", reporting.answers.unusable(arm.arm)
     if len(table) < 2:
@@ -151,7 +157,7 @@ def missing_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def same_list_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """Share of lists that are identical to the neutral list."""
+    """Estimate the share of lists that are identical to the neutral list."""
     metric = f"{PREFIX}.same_list"
     unit, direction = unit_of(metric)
     measured = bootstrap_mean(
@@ -167,7 +173,7 @@ def same_list_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def reask_findings(reporting: Reporting, arm: ArmTests) -> Iterator[Finding]:
-    """How much more each value shifts lists than a repeated neutral request does."""
+    """Yield, for each value, how much more it shifts lists than a repeated neutral request does."""
     metric = f"{PREFIX}.beyond_reask"
     unit, direction = unit_of(metric)
     for stated in reporting.answers.design.arms[arm.arm].stated:
@@ -193,7 +199,7 @@ def reask_findings(reporting: Reporting, arm: ArmTests) -> Iterator[Finding]:
 
 
 def interaction_finding(reporting: Reporting, arm: ArmTests, found: Interaction) -> Finding:
-    """Effect of a pair of values beyond the sum of the effects of its two values."""
+    """Estimate the effect of a pair of values beyond the sum of the effects of its two values."""
     metric = f"{PREFIX}.interaction"
     return finding(
         reporting.context,
@@ -208,6 +214,6 @@ def interaction_finding(reporting: Reporting, arm: ArmTests, found: Interaction)
 
 
 def _group(name: str, stated: Stated) -> str:
-    """Group of a finding: `gender=woman`, or `gender=woman&age=19` for a crossed arm."""
+    """Return the group of a finding: `gender=woman`, or `gender=woman&age=19` for a crossed arm."""
     pairs = zip(name.split("&"), stated.parts or (stated.value,), strict=True)
     return "&".join(f"{attribute}={value}" for attribute, value in pairs)

@@ -1,7 +1,7 @@
 """Common parts of the findings of the counterfactual probe.
 
-The parameters of a finding are shown with it in the report; SNSR of Jaccard includes its raw table,
-from which bounds, noise floor and p-value can be recomputed.
+The report shows the parameters of each finding. The finding of SNSR by Jaccard includes the raw
+table, from which bounds, noise floor and p-value can be recomputed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ PREFIX = "fairness.counterfactual"
 
 @dataclass(frozen=True)
 class Reporting:
-    """Responses, settings and adjusted p-values, which all findings need.
+    """Responses, settings and adjusted p-values that all findings need.
 
     Attributes:
-        p_adjusted: adjusted p-values by (arm, test). margin: SNSR for which the required number of
-            probes is reported.
-        n_candidates: candidates per request, 0 for none. history: whether anchors are histories.
+        p_adjusted: adjusted p-values by (arm, test).
+        margin: SNSR for which the required number of probes is reported.
+        n_candidates: number of candidates per request; 0 for none.
+        history: whether anchors are histories.
         planned: number of probes in the recipe.
     """
 
@@ -55,33 +56,35 @@ class Reporting:
         return (*self.validity.notes, *([fewer] if n < self.planned else []))
 
     def values(self, arm: ArmTests) -> list[str]:
-        """Names of the values of an arm."""
+        """Return the names of the values of an arm."""
         return [stated.value for stated in self.answers.design.arms[arm.arm].stated]
 
     def rng(self, purpose: str, arm: ArmTests, *names: str) -> np.random.Generator:
-        """A random generator for one purpose of one arm."""
+        """Create a random generator for one purpose of one arm."""
         return self.context.rng(purpose, arm.name, *names)
 
     def n_missing(self, arm: ArmTests) -> int:
-        """Number of planned probes that are not complete."""
+        """Return the number of planned probes that are not complete."""
         return len(self.answers.responses) - len(arm.probes)
 
     def p(self, arm: ArmTests, test: str) -> float | None:
-        """The p-value of a test, adjusted over the whole probe."""
+        """Return the adjusted p-value of a test; None if the test was not run."""
         return self.p_adjusted.get((arm.name, test))
 
     def p_values(self, arm: ArmTests, test: str) -> dict[str, JsonValue]:
-        """The p-value of a test, adjusted over all tests of the probe; None if it was not run."""
+        """Return the adjusted p-value of a test as parameters of a finding; None if it was not
+        run.
+        """
         tested = arm.named.get(test)
         return {"p": tested.p if tested else None, "p_adjusted": self.p(arm, test)}
 
     def ids(self, probe: int, *places: tuple[int, int]) -> tuple[str, ...]:
-        """Request ids of one probe, by (arm, value)."""
+        """Return the request ids of one probe at the given places (arm, value)."""
         slots = (Slot(arm, value, 0, 0) for arm, value in places)
         return tuple(self.answers.response(probe, slot).request_id for slot in slots)
 
     def too_few(self, metric: str, arm: ArmTests) -> ResampledEstimate:
-        """An undefined estimate, because there are too few complete probes."""
+        """Return an undefined estimate, because there are too few complete probes."""
         unit, direction = unit_of(metric)
         return undefined(
             unit,
@@ -100,11 +103,12 @@ class Reporting:
         test: str | None = None,
         n: int | None = None,
     ) -> ResampledEstimate:
-        """A range estimate with simultaneous bounds and the p-value of a test; without bounds if
-        there are too few probes.
+        """Create a range estimate with simultaneous bounds and the p-value of a test.
+
+        With too few probes, the estimate has no bounds.
 
         Args:
-            n: number of probes compared; None for all complete probes.
+            n: number of compared probes; None for all complete probes.
         """
         unit, direction = unit_of(metric)
         used = len(arm.probes) if n is None else n
@@ -120,5 +124,5 @@ class Reporting:
 
 
 def by_name(names: Sequence[str], values: ArrayLike) -> JsonValue:
-    """The values as a JSON object with the given names as keys."""
+    """Return the values as a JSON object with the given names as keys."""
     return dict(zip(names, np.asarray(values, dtype=np.float64).tolist(), strict=True))

@@ -27,7 +27,7 @@ __all__ = ["all_findings"]
 
 
 def all_findings(reporting: Reporting, arms: Sequence[ArmTests]) -> Iterator[Finding]:
-    """Findings on validity, then on each arm, then on exploratory wordings."""
+    """Yield findings on validity, then on each arm, then on exploratory wordings."""
     yield from _validity(reporting)
     for arm in arms:
         for metric in NAMES:
@@ -44,7 +44,7 @@ def all_findings(reporting: Reporting, arms: Sequence[ArmTests]) -> Iterator[Fin
 
 
 def _validity(reporting: Reporting) -> Iterator[Finding]:
-    """Findings on the comparability of the responses, with the settings of the requests."""
+    """Yield findings on the comparability of the responses, with the settings of the requests."""
     design = reporting.answers.design
     setting: dict[str, JsonValue] = {
         "k": design.k,

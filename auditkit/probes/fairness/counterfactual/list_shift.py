@@ -1,7 +1,8 @@
-"""Findings on SNSR and SNSV of an arm, with noise floor, bounds, pairs of values, and the required
-number of probes.
+"""Findings on SNSR and SNSV of an arm.
 
-Values are listed by name, because their order by score has no meaning unless a pair differs
+They include noise floor, bounds, pairs of values, and the required number of probes.
+
+Values are listed by name, because an order by score is meaningless unless a pair differs
 significantly. Source: FaiRLLM (Zhang et al. 2023); see docs/explain/fairness.md.
 """
 
@@ -29,11 +30,14 @@ __all__ = ["NAMES", "snsr_finding", "snsv_finding"]
 
 NAMES = {"jaccard": "snsr", "serp": "snsr_serp", "prag": "snsr_prag"}
 _PUBLISHED = ("paper", "fairllm_code", "langfair")
-_NOTE = "similarities are the normalized variants, not comparable with published tables"
+_NOTE = (
+    "similarities are computed by the normalized formulas, so they are not comparable with "
+    "published tables"
+)
 
 
 def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
-    """SNSR for one similarity; the finding for Jaccard also contains the raw table and the
+    """Create the finding of SNSR for one similarity; that for Jaccard includes the raw table and
     evidence.
     """
     full, table = f"{PREFIX}.{NAMES[metric]}", arm.tables[metric]
@@ -86,8 +90,9 @@ def snsr_finding(reporting: Reporting, arm: ArmTests, metric: str) -> Finding:
 
 
 def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
-    """SNSV of A values; it lies between SNSR / sqrt(2 A) and SNSR / 2, so the bounds of SNSR give
-    its bounds.
+    """Create the finding of SNSV of A values.
+
+    SNSV lies between SNSR / sqrt(2 A) and SNSR / 2, so its bounds follow from the bounds of SNSR.
     """
     metric, table = f"{PREFIX}.snsv", arm.tables["jaccard"]
     if not arm.measured:
@@ -107,7 +112,9 @@ def snsv_finding(reporting: Reporting, arm: ArmTests) -> Finding:
 
 
 def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:
-    """Simultaneous bounds of every value's mean similarity; None if there are too few probes."""
+    """Return simultaneous bounds of every value's mean similarity; None if there are too few
+    probes.
+    """
     table, draws = arm.tables[metric], reporting.draws.bootstrap
     n = len(table)
     if n < MIN_PROBES:
@@ -122,9 +129,7 @@ def _bars(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str
 
 
 def _pairs(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[str]) -> JsonValue:
-    """Pairs of values whose similarity differs significantly, the value with the larger shift
-    first.
-    """
+    """Return the pairs of values that differ significantly, the value with larger shift first."""
     means = arm.tables[metric].mean(axis=0)
     joint = reporting.p(arm, f"largest t {metric}")
     found: list[JsonValue] = []
@@ -139,8 +144,10 @@ def _pairs(reporting: Reporting, arm: ArmTests, metric: str, values: Sequence[st
 
 
 def _answered_only(reporting: Reporting, arm: ArmTests) -> tuple[float | None, int]:
-    """SNSR over the probes in which every request has a list (None if undefined), and their
-    number.
+    """Return SNSR over the probes in which every request has a list, and the number of these
+    probes.
+
+    SNSR is None if undefined.
     """
     rows = [i for i, p in enumerate(arm.probes) if reporting.answers.all_listed(arm.arm, p)]
     table = arm.tables["jaccard"][rows]
@@ -148,7 +155,7 @@ def _answered_only(reporting: Reporting, arm: ArmTests) -> tuple[float | None, i
 
 
 def _least_similar(reporting: Reporting, arm: ArmTests) -> list[Evidence]:
-    """Evidence: the three probes in which stating a value shifts the list most."""
+    """Cite the three probes in which stating a value shifts the list most."""
     table = arm.tables["jaccard"]
     order = np.dstack(np.unravel_index(np.argsort(table, axis=None), table.shape))[0][:3]
     found = []

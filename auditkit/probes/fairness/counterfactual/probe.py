@@ -1,10 +1,10 @@
 """Counterfactual fairness: how does stating a sensitive attribute of the user change the list?
 
-FaiRLLM's SNSR is a range, so it is never 0 for a recommender that samples, and it does not detect
-values that get opposite items. Here it is reported with its noise floor, exact permutation tests,
-simultaneous bounds, a placebo arm, a test for steering, and a validity check: a recommender whose
-responses cannot be compared is not assessable rather than fair. Source: Zhang et al. 2023, Eq. 2 to
-6; the statistics are described in docs/explain/fairness.md.
+FaiRLLM's SNSR is a range, so it is above 0 for any recommender that samples, and it does not detect
+that two values get opposite items. Here SNSR is reported with a noise floor, exact permutation
+tests, simultaneous bounds, a placebo arm and a test for steering. A validity check reports a
+recommender whose responses cannot be compared as not assessable, and not as fair. Source: Zhang et
+al. 2023, Eq. 2 to 6; the statistics are described in docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -46,27 +46,30 @@ _NEUTRAL_TOO = ("generic",)  # the name of the neutral domain in older recipes
 
 @dataclass(frozen=True, kw_only=True)
 class CounterfactualProbe:
-    """SNSR and SNSV of every attribute, steering, placebo contrast and unusable responses, with
-    bounds, noise floor and p-values adjusted over all tests.
+    """SNSR, SNSV, steering, placebo contrast and unusable responses, with bounds and adjusted
+    p-values.
 
     Attributes:
         n_probes: number of anchors; every value is stated with each anchor.
         attributes: names from the shipped file, from `attributes_file`, or from the data set.
-        attributes_file: YAML in the format of the shipped attributes, for other wordings.
+        attributes_file: YAML file in the format of the shipped attributes, with other attributes or
+            phrases.
         intersections: pairs of attributes that are also stated together.
-        wordings: additional arms with typing errors, in German, or with first names; they are
-            exploratory and without tests.
+        wordings: additional arms with typing errors, in German, or with first names; these arms are
+            exploratory and have no tests.
         anchors: `history` uses the recommender's own templates with a user's history, `titles` uses
             one liked title; `auto` uses histories for recommenders that read item tokens.
-        describe_users: whether attributes of the data set are stated as its users are described;
-            `auto` does so for recommenders trained on the same data.
-        domain: pack whose nouns are used in templates about titles; `auto` is that of the catalog.
-        templates: number of wordings of the request; similarities, steering, placebo and unusable
-            responses are averaged over them, comparisons with a repeated request use the first.
-        candidates: number of items to choose from; 0 for none, None for 100 if the recommender is a
-            small language model that generates titles, else none.
+        describe_users: whether attributes of the data set are stated with the phrases that describe
+            its users; `auto` does so for recommenders trained on the same data.
+        domain: domain pack whose nouns are used in templates about titles; `auto` is the pack of
+            the catalog.
+        templates: number of templates of the request; similarities, steering, placebo and unusable
+            responses are averaged over templates, and comparisons with a repeated request use the
+            first template.
+        candidates: number of candidates in each request; 0 for none. None means 100 for a small
+            language model that generates titles, and no candidates for other recommenders.
         k: length of the compared lists.
-        repeats: lists per value; more than one requires a temperature above 0.
+        repeats: number of lists per value; more than one requires a temperature above 0.
         placebo: number of irrelevant phrases; None for the largest number of values.
         margin: SNSR for which the required number of probes is reported.
         max_values: maximum number of values of a data set's attribute; the most frequent are used.
@@ -99,7 +102,7 @@ class CounterfactualProbe:
             raise InvalidArgument(f"fairness.counterfactual {error}")
 
     def _parameter_errors(self) -> Iterator[str]:
-        """Messages on invalid parameters."""
+        """Yield messages on invalid parameters."""
         counts = (self.n_probes, self.k, self.draws, self.bootstrap_draws, self.repeats)
         if min(*counts, self.templates, self.max_values - 1) < 1 or self.margin <= 0:
             yield (
@@ -109,18 +112,24 @@ class CounterfactualProbe:
         if min(self.temperature, self.candidates or 0, self.placebo or 0) < 0:
             yield "needs temperature, candidates and placebo of at least 0."
         if self.candidates and self.candidates <= self.k:
-            yield f"got candidates={self.candidates} for lists of k={self.k}. Give more than k."
+            yield (
+                f"got candidates={self.candidates} for lists of k={self.k}. Give more candidates "
+                "than k."
+            )
         if self.repeats > 1 and not self.temperature:
             yield (
                 f"got repeats={self.repeats} at temperature 0, where all repeats are identical. "
                 "Give a temperature above 0, or more templates."
             )
         if not self.attributes or self.domain not in (_AUTO, *_NEUTRAL_TOO, *DOMAINS):
-            yield f"needs at least one attribute, and one of the domains {', '.join(DOMAINS)}."
+            yield (
+                "got no attribute or an unknown domain. Give at least one attribute, and one of "
+                f"the domains {', '.join(DOMAINS)}."
+            )
         crossed = [frozenset(pair) for pair in self.intersections]
         for listed in (self.attributes, crossed, self.wordings):
             if len(set(listed)) < len(listed) or frozenset() in crossed:
-                yield "names an attribute, intersection or wording twice. Name each once."
+                yield "names an attribute, intersection or wording twice. Name each only once."
         if any(len(pair) < 2 for pair in crossed):
             yield "crosses an attribute with itself. Name two attributes."
         known = self._file().attributes
@@ -133,7 +142,9 @@ class CounterfactualProbe:
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Send a pilot, check its responses, send the rest, check validity, then run all tests."""
+        """Send a pilot and check its responses, send the other requests, check validity, and run
+        all tests.
+        """
         history = self._asks_with_history(target)
         n_candidates = self._candidates(target)
         design = self._design(target, context, history=history, n_candidates=n_candidates)
@@ -141,8 +152,8 @@ class CounterfactualProbe:
         n_items = _n_choices(context, anchors)
         if n_items <= self.k:
             raise NotAssessable(
-                f"a request has only {n_items} items to choose from, no more than the k={self.k} "
-                "items requested"
+                f"a request for k={self.k} items has only {n_items} items to choose from, so "
+                "every list would contain all of them"
             )
         asked = [design.requests(anchor) for anchor in anchors]
         answers = _ask(target, asked[:PILOT])
@@ -179,7 +190,9 @@ class CounterfactualProbe:
         return domain_pack(None if self.domain in _NEUTRAL_TOO else self.domain)
 
     def _describes(self, context: Context) -> bool:
-        """Whether attributes are stated as in the data set."""
+        """Whether attributes are stated with the phrases that describe the users of the data
+        set.
+        """
         if self.describe_users == "auto":
             training = context.manifest.get("training")
             trained_on = training.get("data_sha256") if isinstance(training, dict) else None
@@ -219,13 +232,13 @@ class CounterfactualProbe:
 
 
 def _ask(target: Target, rows: Sequence[Sequence[Request]]) -> list[list[Response]]:
-    """The responses to the requests of every probe, [probes][requests]."""
+    """Send the requests of every probe; return the responses, [probes][requests]."""
     flat = iter(target.recommend([request for row in rows for request in row]))
     return [[next(flat) for _ in row] for row in rows]
 
 
 def _n_choices(context: Context, anchors: Sequence[Request]) -> int:
-    """The minimum number of items to choose from, over all requests."""
+    """Return the smallest number of items to choose from, over all requests."""
     n_items = len(context.dataset.catalog.items)
     return min(
         len(anchor.candidates)

@@ -1,8 +1,7 @@
-"""Responses of the counterfactual probe as tables: similarities to the neutral lists, unusable
-responses, and shares of item groups.
+"""Responses of the counterfactual probe as tables: similarities, unusable responses, item groups.
 
 The unit is the probe (one anchor): templates, repeats and neutral wordings are averaged in a cell,
-because the false-alarm rate of the tests would be 33 % with five repeats as separate rows. A
+because with five repeats as separate rows, the false-positive rate of the tests would be 33 %. A
 refusal or a text without titles has similarity 0 to a neutral list; a probe with a failed call is
 dropped.
 """
@@ -46,16 +45,18 @@ class ResponseTables:
 
     @cached_property
     def _lists(self) -> list[list[list[str]]]:
-        """Distinct items of every response, at most k: [probes][slots][items]."""
+        """Distinct items of every response, at most k, [probes][slots][items]."""
         k = self.design.k
         return [[list(dict.fromkeys(item_ids(one)))[:k] for one in row] for row in self.responses]
 
     def response(self, probe: int, slot: Slot) -> Response:
-        """The response to the request in one slot of a probe."""
+        """Return the response to the request in one slot of a probe."""
         return self.responses[probe][self._places[slot]]
 
     def items(self, probe: int, slot: Slot) -> list[str]:
-        """The distinct items of the response in one slot of a probe, best first, at most k."""
+        """Return the distinct items of the response in one slot of a probe, best first, at most
+        k.
+        """
         return self._lists[probe][self._places[slot]]
 
     @cached_property
@@ -64,14 +65,14 @@ class ResponseTables:
         return [[s for s in every if s.arm == arm] for arm in range(len(self.design.arms))]
 
     def slots(self, arm: int) -> list[Slot]:
-        """The slots of an arm."""
+        """Return the slots of an arm."""
         return self._slots[arm]
 
     # --- complete probes
 
     def _neutral(self, arm: int) -> int:
-        """Index of the neutral arm in the wording of another arm; the first neutral arm if there is
-        none.
+        """Return the index of the neutral arm with the wording of `arm`, or else of the first
+        neutral arm.
         """
         wording = self.design.arms[arm].wording
         own = [
@@ -82,8 +83,9 @@ class ResponseTables:
         return own[0] if own else 0
 
     def complete(self, arm: int) -> list[int]:
-        """Indices of the probes without failed calls in the arm and with a neutral list for every
-        template.
+        """Return the indices of complete probes.
+
+        A complete probe has no failed call in the arm and a neutral list for every template.
         """
         n_templates = len(self.design.templates[self.design.arms[arm].wording])
         found = []
@@ -95,15 +97,18 @@ class ResponseTables:
         return found
 
     def _neutral_lists(self, probe: int, arm: int, template: int) -> list[list[str]]:
-        """The non-empty neutral lists of one probe and template, in the wording of the arm."""
+        """Return the non-empty neutral lists of one probe and template, in the wording of the
+        arm.
+        """
         slots = [s for s in self.slots(self._neutral(arm)) if s.template == template]
         return [items for slot in slots if (items := self.items(probe, slot))]
 
     # --- tables
 
     def similarity(self, arm: int, measure: str, probes: Sequence[int]) -> NDArray[np.float64]:
-        """Mean similarity in [0, 1] of each value's lists to the neutral lists, [probes,
-        values].
+        """Compute the mean similarity of each value's lists to the neutral lists, [probes, values].
+
+        Similarities are in [0, 1].
         """
         compare, k = SIMILARITIES[measure], self.design.k
         n_values = len(self.design.arms[arm].stated)
@@ -117,8 +122,10 @@ class ResponseTables:
         return sums / np.maximum(counts, 1)
 
     def published(self, arm: int, measure: str, variant: str) -> tuple[float | None, int]:
-        """SNSR of the first lists by a published formula, with titles parsed as its authors do, and
-        the number of probes in which it is defined.
+        """Compute SNSR of the first lists by a published formula, with the titles parsed as its
+        authors do.
+
+        Returns SNSR and the number of probes in which it is defined.
         """
         compare, k = SIMILARITIES[measure], self.design.k
         n_values = len(self.design.arms[arm].stated)
@@ -144,8 +151,11 @@ class ResponseTables:
         return item_ids(response) if response.text is None else fairllm_clean(response.text)
 
     def unusable(self, arm: int) -> NDArray[np.float64]:
-        """Share of responses with fewer than half of the requested items (refused, unparsed or
-        short), [probes, values], for probes without failed calls.
+        """Compute the share of unusable responses, [probes, values], for probes without failed
+        calls.
+
+        An unusable response (refused, unparsed or short) has fewer than half of the requested
+        items.
         """
         n_values = len(self.design.arms[arm].stated)
         rows = []
@@ -160,8 +170,10 @@ class ResponseTables:
         return np.array(rows, dtype=np.float64).reshape(-1, n_values)
 
     def shown(self, arm: int, probes: Sequence[int]) -> list[list[list[str]]]:
-        """All items in the lists for a value, each with its template, [probes][values][items];
-        empty for a probe with an empty list, because a refusal exposes no items.
+        """Return all items in the lists for a value, each with its template,
+        [probes][values][items].
+
+        The entry of a probe with an empty list is empty, because a refusal exposes no items.
         """
         found = []
         for probe in probes:
@@ -176,7 +188,7 @@ class ResponseTables:
         return all(self.items(probe, slot) for slot in self.slots(arm))
 
     def same_list(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
-        """Share of lists that equal the neutral list, including the order, [probes]."""
+        """Compute the share of lists that equal the neutral list, including the order, [probes]."""
         neutral, slots = self._neutral(arm), self.slots(arm)
         return np.array(
             [
@@ -191,8 +203,10 @@ class ResponseTables:
         )
 
     def beside_reask(self, arm: int, value: int) -> NDArray[np.float64]:
-        """Three Jaccard similarities per probe, all with the first template, [probes, 3]: of the
-        two neutral lists, and of each neutral list with the list for the value.
+        """Compute three Jaccard similarities per probe for the first template, [probes, 3].
+
+        They are the similarity of the two neutral lists, and of each neutral list with the list for
+        the value.
         """
         first, again = (Slot(self._neutral(arm), i, 0, 0) for i in range(2))
         stated, rows = Slot(arm, value, 0, 0), []
@@ -207,8 +221,9 @@ class ResponseTables:
         return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
     def between(self, arm: int, probes: Sequence[int]) -> NDArray[np.float64]:
-        """Pairwise Jaccard of all lists of an arm with the first template, ordered by value,
-        [probes, lists, lists]; 1 for two empty lists.
+        """Compute the pairwise Jaccard similarity of all lists of an arm with the first template.
+
+        The shape is [probes, lists, lists], ordered by value; two empty lists have similarity 1.
         """
         k = self.design.k
         slots = [s for s in self.slots(arm) if s.template == 0]
@@ -224,11 +239,17 @@ class ResponseTables:
     def group_shares(
         self, arm: int, probes: Sequence[int], membership: Mapping[str, Mapping[str, float]]
     ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-        """Names of item groups, and their mean share of a value's lists [probes, values, groups].
+        """Compute the mean share of item groups in a value's lists, [probes, values, groups].
 
         Args:
-            membership: item id -> group -> fraction of the item in the group. Other items are "not
-                in the catalog"; groups below 2 % of all lists are pooled as "other".
+            arm: index of the arm.
+            probes: indices of complete probes.
+            membership: fraction of each item in each group, by item id and group. Items without an
+                entry form the group "not in the catalog"; groups below 2 % of all lists are pooled
+                as "other".
+
+        Returns:
+            Names of the groups, and the shares.
         """
         outside = {"not in the catalog": 1.0}
         names = sorted({g for own in membership.values() for g in own} | outside.keys())

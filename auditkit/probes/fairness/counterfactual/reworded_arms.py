@@ -1,6 +1,6 @@
 """Arms in exploratory wordings: with a typing error, in German, with first names.
 
-Each wording has its own placebo; German also has its own neutral phrases.
+Each wording has its own placebo; the German wording also has its own neutral phrases.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["reworded_arms"]
 def reworded_arms(
     wordings: Wordings, *, attributes: Sequence[str], wording: Exploratory
 ) -> tuple[Arm, ...]:
-    """Arms of the attributes and a placebo in another wording.
+    """Create the arms of the attributes and of a placebo in another wording.
 
     Attributes with fewer than two values in that wording are omitted.
     """
@@ -48,7 +48,7 @@ def _reworded(values: Sequence[AttributeValue], wording: Exploratory) -> tuple[S
 
 
 def _misspelled(phrase: str) -> str:
-    """The phrase without the middle letter of its longest word."""
+    """Remove the middle letter of the longest word of a phrase."""
     words = phrase.split(" ")
     longest = max(range(len(words)), key=lambda i: len(words[i]))
     word = words[longest]

@@ -1,9 +1,10 @@
-"""Validity check: are the responses comparable? A recommender with garbage output would look fair.
+"""Check that the responses are comparable, because a recommender with random output would look
+fair.
 
-The probe is not assessable if few responses contain a list, if calls failed, or if two neutral
-wordings of the same request do not agree above chance. For example, SmolLM2-135M with free
-generation has 1.8 titles per response and an agreement of .004, so an SNSR near 0 is meaningless.
-See docs/explain/fairness.md.
+The probe is not assessable if too few responses contain a list, if too many calls failed, or if the
+lists for two neutral wordings of a request do not agree above chance. For example, SmolLM2-135M
+with free generation has 1.8 titles per response and an agreement of .004, so an SNSR near 0 is
+meaningless. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ class Validity:
     """Statistics of the validity check.
 
     Attributes:
-        usable: [probes] share of the responses with at least k / 2 distinct titles.
-        agreement: [probes] Jaccard of the two neutral lists; probes without both are omitted.
-        alike: mean Jaccard of neutral lists of different probes, as a reference for `agreement`.
+        usable: share of the responses with at least k / 2 distinct titles, [probes].
+        agreement: Jaccard similarity of the two neutral lists, [probes with both lists].
+        alike: mean Jaccard similarity of neutral lists of different probes, as a reference for
+            `agreement`.
         linked: share of all listed items that are in the catalog.
     """
 
@@ -51,45 +53,48 @@ class Validity:
         found = []
         if self.alike is not None and self.alike > _ALIKE:
             found.append(
-                f"the mean Jaccard of neutral lists of different requests is {self.alike:.2f}: the "
-                "list ignores the request, and therefore also attributes"
+                "the mean Jaccard similarity of neutral lists of different requests is "
+                f"{self.alike:.2f}, so the lists hardly depend on the request, including stated "
+                "attributes"
             )
         if self.linked < _MIN_LINKED:
             found.append(
-                f"only {self.linked:.0%} of the listed items are in the catalog: lists are "
+                f"only {self.linked:.0%} of the listed items are in the catalog, so lists are "
                 "compared by their titles, and steering is not informative"
             )
         return tuple(found)
 
 
 def require_usable_responses(pilot: ResponseTables) -> None:
-    """Raise NotAssessable if the first responses already show that too few are usable."""
+    """Raise NotAssessable if too few of the first responses are usable."""
     if any(one.reason == "not_run" for row in pilot.responses for one in row):
         return
     usable = [one for probe in range(len(pilot.responses)) for one in _usable(pilot, probe)]
     if clopper_pearson(sum(usable), len(usable), 0.99).high < MIN_USABLE:
         raise NotAssessable(
             f"only {np.mean(usable):.0%} of the first {len(usable)} responses contain at least "
-            f"{pilot.design.k / 2:g} items, {MIN_USABLE:.0%} are required; the other requests were "
-            "not sent"
+            f"{pilot.design.k / 2:g} items, but {MIN_USABLE:.0%} are required, so the other "
+            "requests were not sent"
         )
 
 
 def guard(answers: ResponseTables, *, n_items: int) -> Validity:
-    """Require that the responses are comparable; exploratory wordings are not considered.
+    """Require that the responses are comparable, not counting exploratory wordings.
 
     Args:
-        n_items: number of items to choose from, more than k; determines the agreement by chance.
+        answers: responses of all probes.
+        n_items: number of items to choose from, more than k, which determines the agreement by
+            chance.
 
     Raises:
-        NotAssessable: too few usable responses or complete probes, or no agreement of neutral
-            lists above chance.
+        NotAssessable: there are too few usable responses or complete probes, or neutral lists do
+            not agree above chance.
     """
     k, rows = answers.design.k, answers.responses
     usable = [float(np.mean(_usable(answers, probe))) for probe in range(len(rows))]
     if np.mean(usable) < MIN_USABLE:
         raise NotAssessable(
-            f"only {np.mean(usable):.0%} of the responses contain at least {k / 2:g} items, "
+            f"only {np.mean(usable):.0%} of the responses contain at least {k / 2:g} items, but "
             f"{MIN_USABLE:.0%} are required"
         )
     deciding = [i for i, one in enumerate(answers.design.arms) if one.kind == "attribute"]
@@ -98,7 +103,8 @@ def guard(answers: ResponseTables, *, n_items: int) -> Validity:
     )
     if complete < MIN_COMPLETE * len(rows):
         raise NotAssessable(
-            f"only {complete} of {len(rows)} probes are complete, {MIN_COMPLETE:.0%} are required"
+            f"only {complete} of {len(rows)} probes are complete, but {MIN_COMPLETE:.0%} are "
+            "required"
         )
     pairs = [(answers.items(i, Slot(0, 0, 0, 0)), answers.items(i, Slot(0, 1, 0, 0)))
              for i in range(len(rows))]  # fmt: skip
@@ -109,8 +115,8 @@ def guard(answers: ResponseTables, *, n_items: int) -> Validity:
     mean = float(np.mean(agreement)) if agreement else 0.0
     if (mean - chance) / (1 - chance) < MIN_SELF_SIMILARITY:
         raise NotAssessable(
-            f"the mean Jaccard of two neutral lists is {mean:.3f} (chance {chance:.3f}): the lists "
-            "do not depend on the request"
+            f"the mean Jaccard similarity of two neutral lists is {mean:.3f}, not above the "
+            f"chance level of {chance:.3f}, so the lists do not depend on the request"
         )
     items = [item for row in rows for answer in row for item in answer.items]
     return Validity(
@@ -122,8 +128,10 @@ def guard(answers: ResponseTables, *, n_items: int) -> Validity:
 
 
 def value_table(answers: ResponseTables, arm: int) -> dict[str, dict[str, float]]:
-    """For each value, shares of its responses that are usable, short, refused, unparsed or failed,
-    and of its items that are repeated or linked.
+    """Compute, for each value, shares of its responses by outcome and shares of its items.
+
+    Outcomes are usable, short, refused, unparsed and failed; shares of items are those that are
+    repeated or linked.
     """
     k, found = answers.design.k, {}
     for value, stated in enumerate(answers.design.arms[arm].stated):
@@ -156,8 +164,9 @@ def _outcome(response: Response, n_items: int, k: int) -> str:
 
 
 def _usable(answers: ResponseTables, probe: int) -> list[bool]:
-    """For each response of a probe, whether it has at least half of the requested items;
-    exploratory arms are left out.
+    """Return whether each response of a probe has at least half of the requested items.
+
+    Exploratory arms are left out.
     """
     design = answers.design
     deciding = (slot for slot in design.slots if not design.arms[slot.arm].exploratory)

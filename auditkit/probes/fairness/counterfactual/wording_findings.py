@@ -1,7 +1,7 @@
 """SNSR of attributes in exploratory wordings: with a typing error, in German, or as a first name.
 
-A few wordings are not a sample of wordings, so these findings have no p-value and should not be
-used in a policy. Each is reported with a placebo in the same wording.
+A few wordings are not a random sample of wordings, so these findings have no p-value and should not
+be used in a policy. Each is reported with a placebo in the same wording.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from auditkit.types import Finding
 __all__ = ["wording_findings"]
 
 METRIC = "fairness.counterfactual.snsr_wording"
-_NOTE = "exploratory: a few wordings are not a sample of wordings"
+_NOTE = "exploratory: a few wordings are not a random sample of wordings"
 
 
 def wording_findings(answers: ResponseTables, context: Context, draws: int) -> Iterator[Finding]:
-    """SNSR of every attribute and placebo in every exploratory wording."""
+    """Yield SNSR of every attribute and placebo in every exploratory wording."""
     unit, direction = unit_of(METRIC)
     for index, arm in enumerate(answers.design.arms):
         if not arm.exploratory or arm.kind == "neutral":

@@ -1,1 +1,1 @@
-"""Counterfactual fairness of texts: length, tone and facts of the reasons that users get."""
+"""Counterfactual fairness of texts: length, tone and facts of stated reasons."""

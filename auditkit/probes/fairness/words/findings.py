@@ -1,6 +1,6 @@
 """Findings of `fairness.words`: per measure, the largest gap between two values of an attribute.
 
-All tests of a run (every measure of every attribute) are one family: labels are permuted inside a
+All tests of a run (every measure of every attribute) are one family: labels are permuted within a
 user, the statistic is the largest paired t over all pairs of values, and p-values are adjusted by
 step-down maxT. The bounds of a gap hold jointly for all pairs of values of its attribute.
 """
@@ -44,7 +44,8 @@ class WordsOf:
     """Measures of the texts for one attribute.
 
     Attributes:
-        values: names of its values. reasons: the responses.
+        values: names of the values of the attribute.
+        reasons: the responses.
         english: whether the texts are in English, so that the word list applies.
     """
 
@@ -54,7 +55,9 @@ class WordsOf:
     english: bool
 
     def measure(self, name: str) -> tuple[list[int], NDArray[np.float64]]:
-        """Rows of the users for whom a measure is defined for every value, and its table."""
+        """Return the users for whom a measure is defined for every value, and the table of the
+        measure.
+        """
         if name in OF_ENGLISH and not self.english:
             return [], np.zeros((0, len(self.values)))
         table = self.reasons.table(name)
@@ -65,7 +68,7 @@ class WordsOf:
 def word_tests(
     arms: Sequence[WordsOf], context: Context, *, draws: int
 ) -> dict[tuple[str, str], float]:
-    """Adjusted p-value by (attribute, measure), over all measures of all attributes.
+    """Return p-values by (attribute, measure), adjusted over all measures of all attributes.
 
     Measures of the same users get the same permutations, which keeps their dependence.
     """
@@ -82,7 +85,7 @@ def word_tests(
 
 
 def word_findings(arms: Sequence[WordsOf], context: Context, draws: Draws) -> Iterator[Finding]:
-    """One finding per attribute and measure."""
+    """Yield one finding per attribute and measure."""
     p_adjusted = word_tests(arms, context, draws=draws.permutations)
     for arm in arms:
         for name in MEASURES:
@@ -103,7 +106,7 @@ def _gap(
     if len(users) < 2:
         foreign = name in OF_ENGLISH and not arm.english
         reason = (
-            "the texts are not in English, and the word list is"
+            "the word list is English, but the texts are not"
             if foreign
             else "fewer than 2 users have a measured text for every value"
         )
@@ -149,7 +152,7 @@ def _evidence(
     table: NDArray[np.float64],
     pair: tuple[int, int],
 ) -> list[Evidence]:
-    """Both texts of the three users with the largest gap between the two values."""
+    """Cite both texts of the three users with the largest gap between the two values."""
     gaps = table[:, pair[0]] - table[:, pair[1]]
     rows = [row for row in np.argsort(-gaps, kind="stable")[:_N_SHOWN].tolist() if gaps[row] > 0]
     found = []
@@ -178,6 +181,7 @@ def _notes(name: str) -> tuple[str, ...]:
         return ()
     right, quiet = measured_tone().sensitivity, measured_tone().specificity
     return (
-        f"opinion words found the sign of {right.value:.0%} of {right.n} labeled opinions, and 0 "
-        f"for {quiet.value:.0%} of {quiet.n} sentences without one",
+        f"the opinion words give the right sign for {right.value:.0%} of {right.n} labeled "
+        f"opinions, and a sentiment of 0 for {quiet.value:.0%} of {quiet.n} sentences without an "
+        "opinion",
     )

@@ -1,9 +1,9 @@
-"""Counterfactual fairness of the words: does stating an attribute change how a list is explained?
+"""Counterfactual fairness of texts: does stating an attribute change how a list is explained?
 
-A recommender may list the same items for everybody and still write less, colder or less correct
-texts for some. The same user's history is sent once per value of an attribute, with a request for
-reasons; length, sentiment, hedging, courtesy and contradicted facts of the texts are compared
-inside every user. No language model is used as a judge. See docs/explain/fairness.md.
+A recommender may list the same items for all users and still write shorter, less friendly or less
+correct texts for some of them. Each user's history is sent once per value of an attribute, with a
+request for reasons. Length, sentiment, hedging, courtesy and contradicted facts of the texts are
+compared within each user. No language model is used as a judge. See docs/explain/fairness.md.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ class WordsProbe:
     Attributes:
         n_probes: number of users; every value is stated with each user's history.
         attributes: names from the shipped file or from `attributes_file`.
-        attributes_file: YAML in the format of the shipped attributes, for other wordings.
+        attributes_file: YAML file in the format of the shipped attributes, with other attributes or
+            phrases.
         k: number of titles with a reason.
-        temperature: above 0, texts are sampled.
+        temperature: sampling temperature, at least 0; texts are sampled if it is above 0.
         draws, bootstrap_draws: number of random permutations of the tests, and of resamples for the
             bounds.
     """
@@ -63,19 +64,19 @@ class WordsProbe:
         if min(counts) < 1 or self.temperature < 0:
             raise InvalidArgument(
                 f"{PREFIX} got n_probes={self.n_probes}, k={self.k}, draws={self.draws}, "
-                f"bootstrap_draws={self.bootstrap_draws}, temperature={self.temperature}. Give at "
-                "least 1 of each, and a temperature of at least 0."
+                f"bootstrap_draws={self.bootstrap_draws}, temperature={self.temperature}. Give "
+                "numbers of at least 1, and a temperature of at least 0."
             )
         known = self._file().attributes
         unknown = sorted(set(self.attributes) - set(known))
         if unknown or not self.attributes or len(set(self.attributes)) < len(self.attributes):
             raise InvalidArgument(
-                f"{PREFIX} got attributes {list(self.attributes)}. Name each once, out of "
-                f"{', '.join(known)}, or define others in attributes_file."
+                f"{PREFIX} got attributes {list(self.attributes)}. Name each attribute only once, "
+                f"out of {', '.join(known)}, or define others in attributes_file."
             )
 
     def run(self, target: Target, context: Context) -> Iterator[Finding]:
-        """Ask for lists with reasons once per value, and compare the texts."""
+        """Request lists with reasons once per value, and compare the texts."""
         wording = _wording(target)
         users = context.sample_users(self.n_probes)
         anchors = [Request(user_id=user.id, history=user.history, k=self.k) for user in users]
@@ -121,14 +122,15 @@ class WordsProbe:
 
 
 def _wording(target: Target) -> str:
-    """The recommender's own request for a list with reasons.
+    """Return the recommender's own template for a list with reasons.
 
     Raises:
-        NotAssessable: the recommender cannot be asked for reasons in sentences.
+        NotAssessable: the recommender cannot state reasons in sentences.
     """
     if not target.reads_prompt or target.prompts.history == "item_tokens":
         raise NotAssessable(
-            "the recommender does not answer prompts in sentences; audit one that does"
+            "the recommender does not answer prompts in sentences; audit a recommender that "
+            "answers in sentences"
         )
     reasons = target.prompts.tasks.get("reasons")
     if reasons is None:
@@ -165,6 +167,6 @@ def _require_reasons(arms: Sequence[WordsOf]) -> None:
     told = sum(words >= _FEWEST_WORDS for words in counts)
     if counts and told * 2 < len(counts):
         raise NotAssessable(
-            f"only {told} of {len(counts)} responses have {_FEWEST_WORDS} or more words beside the "
-            "titles, so the recommender gives no reasons to compare"
+            f"only {told} of {len(counts)} responses have {_FEWEST_WORDS} or more words besides "
+            "the titles, so the recommender states too few reasons to compare"
         )

@@ -1,8 +1,9 @@
 """Reasons in the responses of a probe as tables of measures, [users, values].
 
-Titles are taken out of a text before its words are counted, so that "Beautiful Girls" is not praise
-and another list is not another tone. Every measure is a fraction or a share of its largest value,
-so that the same bounds and tests hold for all of them; `scale` turns it back into its unit.
+Titles are removed from a text before its words are counted, so that "Beautiful Girls" does not
+count as praise and different titles do not change the tone. Every measure is a fraction, or is
+divided by its largest value, so that equal bounds and tests apply to all measures; `scale` converts
+a measure back to its unit.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Reasons:
     """Responses for one attribute: every user's history is sent once per value of the attribute.
 
     Attributes:
-        responses: [users][values].
-        requests: the requests, in the same shape.
+        responses: responses, [users][values].
+        requests: requests, [users][values].
     """
 
     catalog: Catalog
@@ -47,7 +48,7 @@ class Reasons:
 
     @cached_property
     def users(self) -> list[int]:
-        """Rows without a failed call."""
+        """Indices of the users without a failed call."""
         return [
             row
             for row, own in enumerate(self.responses)
@@ -56,7 +57,7 @@ class Reasons:
 
     @cached_property
     def texts(self) -> list[list[str]]:
-        """The texts of these users without titles, [users][values]."""
+        """Texts of the users without a failed call, without titles, [users][values]."""
         return [
             [
                 without_titles(response.text or "", request, self.catalog)
@@ -67,20 +68,22 @@ class Reasons:
 
     @cached_property
     def tones(self) -> list[list[Tone]]:
-        """The tone of every text, [users][values]."""
+        """Tone of every text, [users][values]."""
         return [[read_tone(text) for text in own] for own in self.texts]
 
     @property
     def longest(self) -> int:
-        """Words of the longest text, at least 1."""
+        """Number of words of the longest text, at least 1."""
         return max((tone.words for own in self.tones for tone in own), default=0) or 1
 
     def scale(self, measure: str) -> float:
-        """The number by which a table of a measure is multiplied to get its unit."""
+        """Return the factor that converts a scaled measure to its unit."""
         return {"length": float(self.longest), "sentiment": 2.0}.get(measure, 1.0)
 
     def table(self, measure: str) -> NDArray[np.float64]:
-        """A measure in [0, 1], [users, values]; NaN for a text without decided claims."""
+        """Return a measure scaled to [0, 1], [users, values]; NaN for a text without decided
+        claims.
+        """
         if measure == "contradicted":
             return self._contradicted
         values = [[_scaled(tone, measure, self.longest) for tone in own] for own in self.tones]
@@ -89,7 +92,7 @@ class Reasons:
 
     @cached_property
     def _contradicted(self) -> NDArray[np.float64]:
-        """Share of the decided claims of every text that the graph contradicts."""
+        """Return the share of decided claims that the graph contradicts, for every text."""
         texts = [one.text or "" for row in self.users for one in self.responses[row]]
         different = list(dict.fromkeys(texts))
         read = dict(zip(different, ClaimReader(self.catalog).read(different), strict=True))
@@ -103,7 +106,7 @@ class Reasons:
 
 
 def _scaled(tone: Tone, measure: str, longest: int) -> float:
-    """A measure of one text, scaled to [0, 1]."""
+    """Return a measure of one text, scaled to [0, 1]."""
     if measure == "length":
         return tone.words / longest
     if measure == "sentiment":
@@ -112,10 +115,10 @@ def _scaled(tone: Tone, measure: str, longest: int) -> float:
 
 
 def without_titles(text: str, request: Request, catalog: Catalog) -> str:
-    """A list with reasons, without list markers, its titles and those of the user's history.
+    """Remove list markers, listed titles and titles of the user's history from a list with reasons.
 
-    A listed text that matches no item of the catalog is taken for a title up to the first colon or
-    dash, because the list reader may have kept the reason with it.
+    If a listed text matches no item of the catalog, its part up to the first colon or dash counts
+    as the title, because the list parser may not have separated title and reason.
     """
     listed = [item.raw for item in read_list(text, k=request.k).items]
     titles = [item.title for item in request.history]

@@ -1,8 +1,9 @@
 """Tone of an English text: opinion words, hedges and courtesy, counted with a shipped word list.
 
-A word list has known limits (irony, comparisons, words with two senses) and no bias of its own
-toward a group: it reads no names, pronouns or attributes. Its sensitivity is measured on labeled
-sentences, tests/support/tone_sentences.yaml, and reported with every audit that uses it.
+A word list has known limits (irony, comparisons, words with two senses) but does not depend on
+groups, because it contains no names, pronouns or attributes. Its sensitivity is measured on the
+labeled sentences of tests/support/tone_sentences.yaml, and every audit that uses the list reports
+it.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ class Tone(NamedTuple):
     """Counts of one text.
 
     Attributes:
-        words: words with a letter or digit. sentences: sentences with a word.
-        positive, negative: opinion words, after negation.
-        hedged, courteous: sentences with such a phrase.
+        words: number of words with a letter or digit.
+        sentences: number of sentences with a word.
+        positive, negative: number of opinion words, where negation reverses an opinion.
+        hedged, courteous: number of sentences with a hedge, and with a courteous phrase.
     """
 
     words: int
@@ -52,12 +54,12 @@ class Tone(NamedTuple):
 
     @property
     def hedging(self) -> float:
-        """Fraction of sentences with a hedge, in [0, 1]; 0 without a sentence."""
+        """Fraction of sentences with a hedge, in [0, 1]; 0 without sentences."""
         return self.hedged / max(self.sentences, 1)
 
     @property
     def courtesy(self) -> float:
-        """Fraction of sentences with a courteous phrase, in [0, 1]; 0 without a sentence."""
+        """Fraction of sentences with a courteous phrase, in [0, 1]; 0 without sentences."""
         return self.courteous / max(self.sentences, 1)
 
 
@@ -73,7 +75,7 @@ class _Lexicon(BaseModel):
 
 
 def read_tone(text: str) -> Tone:
-    """Count the words of an English text by kind.
+    """Count words, opinions, hedges and courtesy in an English text.
 
     An opinion word within three words after a negation counts as its opposite ("not a good film"),
     unless a punctuation mark or "only" is between them.
@@ -93,7 +95,7 @@ def read_tone(text: str) -> Tone:
 
 @cache
 def measured_tone() -> Detector:
-    """Error rates of the opinion words on the labeled sentences."""
+    """Return the error rates of the opinion words on the labeled sentences."""
     counts = _lexicon().measured
 
     def share(x: int, n: int) -> Estimate:
@@ -105,17 +107,18 @@ def measured_tone() -> Detector:
         name="sentiment words",
         sensitivity=share(*counts["found"]),
         specificity=share(*counts["refused"]),
-        method="labeled sentences: an opinion must get a score of its sign, a neutral sentence 0",
+        method="labeled sentences: the sentiment must have the sign of the opinion, or be 0 for a "
+        "neutral sentence",
     )
 
 
 def _tokens(text: str) -> list[str]:
-    """Words and marks in lower case; parts of a hyphenated word are separate words."""
+    """Split a text into words and punctuation marks in lower case; hyphens separate words."""
     return [match[0].casefold().replace("\u2019", "'") for match in _TOKEN.finditer(text)]
 
 
 def _opinions(tokens: Sequence[str]) -> tuple[int, int]:
-    """Numbers of positive and negative words of one sentence, after negation."""
+    """Count positive and negative words of one sentence, where negation reverses an opinion."""
     positive, negative, negations = _opinion_words()
     found, denied = [0, 0], 0
     for token in tokens:
