@@ -6,23 +6,22 @@ count, as lost steps of DP-SGD do, so epsilon is then above its target.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from auditkit.catalog.dataset import Dataset
-from auditkit.errors import MissingDependency
+from auditkit.privacy.accounting import StepRun
 from auditkit.training.base_model import place_base, public_base
-from auditkit.training.dp.ledger import LEDGER, Accounting, Ledger, open_ledger
+from auditkit.training.dp.ledger import LEDGER, Accounting, Ledger, open_ledger, spent_by
 from auditkit.training.federated.aggregation import noise_scale
 from auditkit.training.federated.claim import federated_accounting, federated_claim
 from auditkit.training.federated.clients import deal, most_users
+from auditkit.training.federated.flower import quiet_flower, require_flower
 from auditkit.training.federated.local_training import LocalSteps, LocalTraining
 from auditkit.training.loop import StepReport, compute_threads, train_once, training_rows
 from auditkit.training.model import Trainee, prepare
@@ -79,7 +78,7 @@ def train_federated(
             could train.
         MissingDependency: Flower is not installed.
     """
-    _require_flower()
+    require_flower()
     validate_batch_split(recipe, out, int(os.environ.get("WORLD_SIZE", "1")))
     identity = identity_of(recipe, dataset)
     require_same_model(out, identity)
@@ -106,7 +105,7 @@ def train_federated(
 
 
 def federated_plan(recipe: TrainingRecipe, settings: FederatedRecipe, dataset: Dataset) -> str:
-    """Text on clients, noise and memory of a federated training, computed without training.
+    """Text on clients, noise and epsilon of a federated training, computed without training.
 
     Raises:
         ConfigurationError: the base is not covered by the claim.
@@ -122,13 +121,15 @@ def federated_plan(recipe: TrainingRecipe, settings: FederatedRecipe, dataset: D
         rounds=recipe.steps,
     )
     n_weights = sum(p.numel() for p in federation.trainee.model.parameters() if p.requires_grad)
-    target = "" if settings.epsilon is None else f"epsilon {settings.epsilon} at "
+    rounds = StepRun(accounting.noise_multiplier, accounting.sample_rate, recipe.steps)
+    spent = spent_by([rounds], delta=accounting.delta)
+    most = most_users(federation.n_users, n_clients)
     return (
-        f"{recipe.name}: {recipe.steps} rounds, {n_clients} clients with at most "
-        f"{most_users(federation.n_users, n_clients)} users, {expected:g} expected in a round, "
-        f"noise multiplier {accounting.noise_multiplier:.4f}, {target}delta "
-        f"{accounting.delta:.3g}, standard deviation {scale:.3g} of the noise in each of "
-        f"{n_weights:,} released weights"
+        f"{recipe.name}: {recipe.steps} rounds, {n_clients} clients of "
+        f"{'one user' if most == 1 else f'at most {most} users'} each, {expected:g} expected in a "
+        f"round, noise multiplier {accounting.noise_multiplier:.4f}, epsilon "
+        f"{spent.epsilon:.2f} at delta {accounting.delta:.3g} ({spent.accountant.upper()}), "
+        f"standard deviation {scale:.3g} of the noise in each of {n_weights:,} released weights"
     )
 
 
@@ -190,7 +191,7 @@ def _rounds(
     )  # fmt: skip
     first = ArrayRecord({n: Array(w) for n, w in zip(trained, local.weights(), strict=True)})
     grid = LocalGrid(client_app(local, clip_norm=settings.clip_norm), len(federation.clients))
-    with _quiet_flower():
+    with quiet_flower():
         result = strategy.start(grid=grid, initial_arrays=first, num_rounds=recipe.steps)
     strategy.require_answers()
     local.load(result.arrays.to_numpy_ndarrays())
@@ -235,28 +236,3 @@ def _write(
         privacy=claim,
         steps=recipe.steps,
     )
-
-
-def _require_flower() -> None:
-    """Import Flower without telemetry, which it otherwise sends.
-
-    Raises:
-        MissingDependency: it is not installed.
-    """
-    os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
-    try:
-        import flwr.app  # noqa: F401 -- only tried
-    except ModuleNotFoundError as error:
-        raise MissingDependency(str(error.name), extra="fl", purpose="Federated training") from None
-
-
-@contextmanager
-def _quiet_flower() -> Iterator[None]:
-    """Flower logs every round and every array; progress is shown by `on_step`."""
-    logger = logging.getLogger("flwr")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -186,8 +186,9 @@ def test_rounds_of_a_stopped_run_count(base, tmp_path):
 
 def test_plan_states_clients_and_noise_without_training(base):
     plan = federated_plan(recipe(base), recipe(base).federated, world())
-    assert "3 rounds, 8 clients with at most 9 users, 8 expected" in plan
-    assert "noise multiplier 1.0000, delta 0.0125, standard deviation 0.217" in plan
+    assert "3 rounds, 8 clients of at most 9 users each, 8 expected" in plan
+    assert "noise multiplier 1.0000, epsilon 4.76 at delta 0.0125 (PRV)" in plan
+    assert "standard deviation 0.217 of the noise in each of" in plan
 
 
 def test_more_clients_than_users_are_refused(base):

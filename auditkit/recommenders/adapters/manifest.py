@@ -111,7 +111,7 @@ class PrivacyClaim(_Section):
         reason: why the claim is `none`.
         unit: what is protected: one training row, all rows of one user, or all rows of one client
             of a federated training.
-        records_per_unit: largest number of records of one unit in a training step.
+        records_per_unit: largest number of records of one unit in a training step or round.
         gradient_path: source of the per-example gradients.
         self_test: errors of additivity and sensitivity that the privacy self-test measured.
         not_covered: what the claim does not protect.

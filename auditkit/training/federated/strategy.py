@@ -1,9 +1,10 @@
 """DP-FedAvg as a Flower strategy: the server samples clients, clips, adds noise and divides.
 
-Flower's own wrapper for differential privacy averages over the replies, or drops a round in which
-one client fails, and samples a fixed number of clients. Here every client is sampled independently
-(Poisson), as the accountant assumes, and a client that does not answer contributes zero. Sampling
-and noise use the operating system's entropy; a known seed would cancel the noise.
+Flower's own wrapper for differential privacy skips a round in which a client reports an error,
+otherwise averages over the replies, and samples a fixed number of clients. Here every client is
+sampled independently (Poisson), as the accountant assumes, and a client that does not answer
+contributes zero. Sampling and noise use the operating system's entropy; a known seed would cancel
+the noise.
 """
 
 from __future__ import annotations

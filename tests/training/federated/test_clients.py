@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from auditkit.errors import AuditkitError, InvalidArgument
 from auditkit.training.federated.clients import deal, most_users
-from auditkit.training.federated.local_training import LocalSteps, LocalTraining
+from auditkit.training.federated.local_training import LocalSteps, LocalTraining, drops_out
 
 SETTINGS = LocalSteps(steps=4, batch=2, learning_rate=0.1, betas=(0.9, 0.98), weight_decay=0.0)
 
@@ -80,18 +80,29 @@ def test_learning_rate_below_rounding_leaves_a_zero_update():
 
 
 def test_batches_differ_between_rounds():
-    own = [[float(i), 0.0, 0.0] for i in range(50)]
-    local, _ = training([own], settings=SETTINGS._replace(steps=1, batch=1))
+    weight, losses = quadratic()
     seen = []
 
-    def losses(rows):
+    def recorded(rows):
         seen.append(rows[0][0])
-        return local._parameters[0].sum().expand(1)
+        return losses(rows)
 
-    local._losses = losses
+    own = [[float(i), 0.0, 0.0] for i in range(50)]
+    settings = SETTINGS._replace(steps=1, batch=1)
+    local = LocalTraining([weight], recorded, [own], settings, seed=0)
     for round_ in range(1, 11):
         local(0, round_, [np.zeros(3, np.float32)])
+    assert len(seen) == 10
     assert len(set(seen)) > 5
+
+
+def test_clients_drop_out_independently_at_the_probability():
+    lost = [drops_out(c, r, probability=0.3, seed=0) for c in range(50) for r in range(40)]
+    assert np.mean(lost) == pytest.approx(0.3, abs=5 * (0.21 / 2000) ** 0.5)
+    assert not any(drops_out(c, 1, probability=0.0, seed=0) for c in range(50))
+    local, _ = training(CLIENTS, settings=SETTINGS._replace(dropout=0.999))
+    with pytest.raises(AuditkitError, match=r"dropped out of round 1, as federated\.dropout"):
+        local(0, 1, [np.zeros(3, np.float32)])
 
 
 def test_loss_that_is_not_finite_says_what_to_change():
