@@ -20,7 +20,7 @@ from auditkit.training.base_model import place_base, public_base
 from auditkit.training.dp.ledger import LEDGER, Accounting, Ledger, open_ledger, spent_by
 from auditkit.training.federated.aggregation import noise_scale
 from auditkit.training.federated.claim import federated_accounting, federated_claim
-from auditkit.training.federated.clients import deal, most_users
+from auditkit.training.federated.clients import Client, deal
 from auditkit.training.federated.flower import quiet_flower, require_flower
 from auditkit.training.federated.local_training import LocalSteps, LocalTraining
 from auditkit.training.loop import StepReport, compute_threads, train_once, training_rows
@@ -50,8 +50,7 @@ class _Federation:
 
     trainee: Trainee
     rows: TrainingRows
-    clients: Sequence[Sequence[Row]]
-    n_users: int
+    clients: Sequence[Client[Row]]
     accounting: Accounting
 
 
@@ -123,10 +122,9 @@ def federated_plan(recipe: TrainingRecipe, settings: FederatedRecipe, dataset: D
     n_weights = sum(p.numel() for p in federation.trainee.model.parameters() if p.requires_grad)
     rounds = StepRun(accounting.noise_multiplier, accounting.sample_rate, recipe.steps)
     spent = spent_by([rounds], delta=accounting.delta)
-    most = most_users(federation.n_users, n_clients)
     return (
-        f"{recipe.name}: {recipe.steps} rounds, {n_clients} clients of "
-        f"{'one user' if most == 1 else f'at most {most} users'} each, {expected:g} expected in a "
+        f"{recipe.name}: {recipe.steps} rounds, {n_clients} clients"
+        f"{' of one user each' if settings.clients is None else ''}, {expected:g} expected in a "
         f"round, noise multiplier {accounting.noise_multiplier:.4f}, epsilon "
         f"{spent.epsilon:.2f} at delta {accounting.delta:.3g} ({spent.accountant.upper()}), "
         f"standard deviation {scale:.3g} of the noise in each of {n_weights:,} released weights"
@@ -138,12 +136,11 @@ def _prepared(
 ) -> _Federation:
     trainee = prepare(recipe, dataset, base=base)
     rows = training_rows(recipe, dataset, trainee, base=base)
-    by_user = rows.fixed_rows_by_user()
+    ids = dataset.interactions.user_ids
+    by_user = {ids[user]: own for user, own in rows.fixed_rows_by_user().items()}
     clients = deal(by_user, clients=settings.clients, seed=recipe.seed)
     accounting = federated_accounting(settings, n_clients=len(clients), rounds=recipe.steps)
-    return _Federation(
-        trainee=trainee, rows=rows, clients=clients, n_users=len(by_user), accounting=accounting
-    )
+    return _Federation(trainee=trainee, rows=rows, clients=clients, accounting=accounting)
 
 
 def _rounds(
@@ -168,7 +165,9 @@ def _rounds(
         federation.trainee, recipe.objectives, device, perturbation=recipe.perturbation
     )
     with torch.no_grad():  # a row that is too long must not look like clients that drop out
-        longest = max((row for own in federation.clients for row in own), key=lambda r: len(r.ids))
+        longest = max(
+            (row for own in federation.clients for row in own.rows), key=lambda r: len(r.ids)
+        )
         weighted.losses([longest])
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     local = LocalTraining(
@@ -219,12 +218,10 @@ def _write(
     ledger: Ledger,
 ) -> None:
     """Write the model folder with the claim of all rounds in the ledger."""
-    n_clients = len(federation.clients)
     claim = federated_claim(
         settings,
         federation.accounting,
         ledger.spent(federation.accounting.delta),
-        most_users=most_users(federation.n_users, n_clients),
         published=list(published_limits(recipe)),
     )
     write_folder(

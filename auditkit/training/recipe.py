@@ -226,7 +226,7 @@ class PrivacyRecipe(_Section):
 class FederatedRecipe(_Section):
     """Federated training by DP-FedAvg (McMahan et al. 2018); the recipe's `steps` are its rounds.
 
-    The training users are dealt at random (seeded) to `clients` clients, or every user is a client.
+    Every training user is given to one of `clients` clients at random (seeded), or is a client.
     Every round samples each client with probability `fraction`. A sampled client takes
     `local_steps` steps on `batch` of its rows, and its update is clipped to `clip_norm` in L2 norm.
     The server adds noise of `noise_multiplier` times `clip_norm` to the sum and divides by the

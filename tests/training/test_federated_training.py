@@ -88,7 +88,7 @@ def test_eight_clients_and_three_rounds_give_a_folder_with_its_claim(folder):
     assert claim.records_per_unit == 8  # 2 steps of 4 rows
     limits = " ".join(claim.not_covered)
     assert "no secure aggregation" in limits
-    assert "client with up to 9 users" in limits  # 70 training users
+    assert "a single user of a client" in limits
     assert "base model" in limits
     assert len((folder / "ledger.jsonl").read_text(encoding="ascii").splitlines()) == 1 + 3
 
@@ -135,7 +135,7 @@ def test_noise_in_the_released_weights_is_that_of_the_claim(base, tmp_path, drop
 
 
 def lost(round_, dropout):
-    return [drops_out(client, round_, probability=dropout, seed=0) for client in range(8)]
+    return [drops_out(f"client-{n}", round_, probability=dropout, seed=0) for n in range(8)]
 
 
 def plausible(values, *, p=1e-6):
@@ -186,7 +186,7 @@ def test_rounds_of_a_stopped_run_count(base, tmp_path):
 
 def test_plan_states_clients_and_noise_without_training(base):
     plan = federated_plan(recipe(base), recipe(base).federated, world())
-    assert "3 rounds, 8 clients of at most 9 users each, 8 expected" in plan
+    assert "3 rounds, 8 clients, 8 expected" in plan
     assert "noise multiplier 1.0000, epsilon 4.76 at delta 0.0125 (PRV)" in plan
     assert "standard deviation 0.217 of the noise in each of" in plan
 

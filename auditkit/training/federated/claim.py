@@ -74,15 +74,12 @@ def federated_claim(
     accounting: Accounting,
     spent: Spent,
     *,
-    most_users: int,
     published: Sequence[str],
 ) -> PrivacyClaim:
     """The claim of a finished federated training.
 
     Args:
         spent: epsilon of all rounds in the ledger, also those of a stopped run.
-        most_users: largest number of users that a client can hold, which follows from the number of
-            clients.
         published: limits that follow from the rest of the recipe.
     """
     seeded = settings.test_seed is not None
@@ -107,11 +104,11 @@ def federated_claim(
         noise_source="test seed" if seeded else "numpy generator seeded from OS entropy",
         accountant=f"{spent.accountant}, opacus {version('opacus')}",
         libraries={name: version(name) for name in ("flwr", "numpy", "opacus", "torch")},
-        not_covered=[*_of_clients(settings.clients, most_users), *published],
+        not_covered=[*_of_clients(settings.clients), *published],
     )
 
 
-def _of_clients(clients: int | None, most_users: int) -> list[str]:
+def _of_clients(clients: int | None) -> list[str]:
     """Limits that follow from the protocol and from what a client is."""
     limits = [
         "the server, which sees the clipped update of every sampled client: there is no secure "
@@ -119,10 +116,10 @@ def _of_clients(clients: int | None, most_users: int) -> list[str]:
         "which clients answered, and when, for an observer of the network",
         "catalog items, which no user owns: their titles and attributes are public",
     ]
-    if clients is not None and most_users > 1:
+    if clients is not None:
         limits.append(
-            f"a single user of a client with up to {most_users} users: without the user, the "
-            "client's update is another one instead of missing, so what holds is the claim of two "
-            "clients: epsilon twice as large, and delta times 1 + e^epsilon"
+            "a single user of a client with several users: without the user, the client's update "
+            "is another one instead of missing, so what holds is the claim of two clients: epsilon "
+            "twice as large, and delta times 1 + e^epsilon"
         )
     return limits

@@ -1,30 +1,42 @@
-"""Which users a client holds, and the rows that it trains on."""
+"""Which users a client holds, and the rows that it trains on.
+
+A user's client does not depend on which other users there are, and neither does the randomness of a
+client's local training, which follows from its name. Otherwise one more user would change the
+updates of all clients, and the privacy claim would not hold.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from auditkit.errors import InvalidArgument
 from auditkit.seeding import generator
 
-__all__ = ["deal", "most_users"]
+__all__ = ["Client", "deal"]
 
 Record = TypeVar("Record")
 
 
+class Client(NamedTuple, Generic[Record]):
+    """A client's name, which seeds its local training, and its rows, of which there may be none."""
+
+    name: str
+    rows: Sequence[Record]
+
+
 def deal(
-    rows_by_user: Mapping[int, Sequence[Record]], *, clients: int | None, seed: int
-) -> list[list[Record]]:
-    """Deal users at random to clients of nearly equal numbers of users; a user is never split.
+    rows_by_user: Mapping[str, Sequence[Record]], *, clients: int | None, seed: int
+) -> list[Client[Record]]:
+    """Give every user to one client, drawn uniformly and independently of all other users.
 
     Args:
-        rows_by_user: training rows of every user.
+        rows_by_user: training rows of every user id.
         clients: number of clients; None makes every user a client.
-        seed: of the permutation of users.
+        seed: of the draw.
 
     Returns:
-        The rows of every client; their number is the number of clients.
+        All clients; one to whom no user was given has no rows and is a client nevertheless.
 
     Raises:
         InvalidArgument: there are fewer users than clients, or fewer than 2 clients.
@@ -36,13 +48,10 @@ def deal(
             f"{len(users)} training users cannot be dealt to {wanted} clients. Set "
             "federated.clients to at least 2 and at most the number of users, or use more data."
         )
-    order = generator(seed, "federated clients").permutation(len(users))
-    dealt: list[list[Record]] = [[] for _ in range(wanted)]
-    for position, index in enumerate(order):
-        dealt[position % wanted].extend(rows_by_user[users[int(index)]])
-    return dealt
-
-
-def most_users(n_users: int, n_clients: int) -> int:
-    """Largest number of users that `deal` gives to a client."""
-    return -(-n_users // n_clients)
+    if clients is None:
+        return [Client(user, list(rows_by_user[user])) for user in users]
+    dealt: list[list[Record]] = [[] for _ in range(clients)]
+    for user in users:
+        drawn = int(generator(seed, "federated client", user).integers(clients))
+        dealt[drawn].extend(rows_by_user[user])
+    return [Client(f"client-{number}", rows) for number, rows in enumerate(dealt)]

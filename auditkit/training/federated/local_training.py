@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from auditkit.errors import AuditkitError
 from auditkit.seeding import generator
+from auditkit.training.federated.clients import Client
 
 __all__ = ["LocalSteps", "LocalTraining", "drops_out"]
 
@@ -39,9 +40,9 @@ class LocalSteps(NamedTuple):
     dropout: float = 0.0
 
 
-def drops_out(client: int, round_: int, *, probability: float, seed: int) -> bool:
+def drops_out(name: str, round_: int, *, probability: float, seed: int) -> bool:
     """Whether a simulated client does not answer in a round; independent of all others."""
-    return bool(generator(seed, "federated dropout", round_, client).random() < probability)
+    return bool(generator(seed, "federated dropout", round_, name).random() < probability)
 
 
 class LocalTraining(Generic[Record]):
@@ -50,15 +51,15 @@ class LocalTraining(Generic[Record]):
     Args:
         parameters: trainable parameters, whose values are exchanged with the server.
         losses: maps rows to a tensor [number of rows] in nats.
-        clients: rows of every client, none of them empty.
-        seed: of batches and dropout in every client and round.
+        clients: all clients. One without rows answers with an update of zeros.
+        seed: of batches and dropout, together with a client's name and the round.
     """
 
     def __init__(
         self,
         parameters: Sequence[torch.nn.Parameter],
         losses: Callable[[Sequence[Record]], torch.Tensor],
-        clients: Sequence[Sequence[Record]],
+        clients: Sequence[Client[Record]],
         settings: LocalSteps,
         *,
         seed: int,
@@ -88,10 +89,10 @@ class LocalTraining(Generic[Record]):
             AuditkitError: the client drops out of the round, by the simulated dropout or because
                 its loss is not finite.
         """
-        chosen, rows = self._settings, self._clients[client]
-        if drops_out(client, round_, probability=chosen.dropout, seed=self._seed):
+        chosen, (name, rows) = self._settings, self._clients[client]
+        if drops_out(name, round_, probability=chosen.dropout, seed=self._seed):
             raise AuditkitError(
-                f"Client {client} dropped out of round {round_}, as federated.dropout asks. Lower "
+                f"Client {name} dropped out of round {round_}, as federated.dropout asks. Lower "
                 "it for fewer dropouts."
             )
         self.load(weights)
@@ -101,15 +102,15 @@ class LocalTraining(Generic[Record]):
             betas=chosen.betas,
             weight_decay=chosen.weight_decay,
         )
-        rng = generator(self._seed, "federated round", round_, client)
+        rng = generator(self._seed, "federated round", round_, name)
         torch.manual_seed(int(rng.integers(2**62)))
-        for _ in range(chosen.steps):
+        for _ in range(chosen.steps if rows else 0):
             drawn = rng.permutation(len(rows))[: chosen.batch]
             optimizer.zero_grad(set_to_none=True)
             loss = self._losses([rows[int(i)] for i in drawn]).mean()
             if not bool(torch.isfinite(loss)):
                 raise AuditkitError(
-                    f"The loss of client {client} in round {round_} is {float(loss)}. Lower "
+                    f"The loss of client {name} in round {round_} is {float(loss)}. Lower "
                     "optimizer.learning_rate and train again."
                 )
             torch.autograd.backward(loss)
