@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from audited_runs import audit
 from safetensors.torch import load_file
@@ -21,14 +22,23 @@ from auditkit.errors import ConfigurationError, InvalidArgument, MissingDependen
 from auditkit.recommenders.adapters.folder_checks import sample_outputs
 from auditkit.recommenders.adapters.manifest import RecommenderManifest
 from auditkit.recommenders.adapters.model_folder import load_folder
-from auditkit.training.federated.local_training import drops_out
+from auditkit.training.federated.clients import deal
+from auditkit.training.federated.local_training import LocalSteps, LocalTraining, drops_out
 from auditkit.training.federated_training import federated_plan
-from auditkit.training.loop import train
+from auditkit.training.loop import train, training_rows
 from auditkit.training.model import prepare
 from auditkit.training.model_folder import identity_of
-from auditkit.training.recipe import FederatedRecipe, LoraRecipe, OptimizerRecipe, TrainingRecipe
+from auditkit.training.recipe import (
+    FederatedRecipe,
+    ForgettingRecipe,
+    LoraRecipe,
+    OptimizerRecipe,
+    TrainingRecipe,
+)
 from auditkit.training.recipe_checks import read_training_recipe, recipe_errors
 from auditkit.training.train import train_recipe
+from auditkit.training.training_users import draw_holdout
+from auditkit.training.weighted_objectives import Weighted
 from auditkit.types import AuditResult
 
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
@@ -280,3 +290,38 @@ def test_training_opens_no_connection(base, tmp_path, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect_ex", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     train_recipe(recipe(base, steps=1), tmp_path / "m", dataset=world())
+
+
+def updates_by_client(wanted, base):
+    """Update of every client in round 1, by its name."""
+    trainee = prepare(wanted, world(), base=base)
+    rows, users = training_rows(wanted, world(), trainee, base=base), world().interactions.user_ids
+    by_user = {users[user]: own for user, own in rows.fixed_rows_by_user().items()}
+    clients = deal(by_user, clients=wanted.federated.clients, seed=wanted.seed)
+    weighted = Weighted(trainee, wanted.objectives, torch.device("cpu"))
+    trained = [p for p in trainee.model.parameters() if p.requires_grad]
+    settings = LocalSteps(steps=2, batch=1, learning_rate=0.01, betas=(0.9, 0.98), weight_decay=0.0)
+    local = LocalTraining(trained, weighted.losses, clients, settings, seed=wanted.seed)
+    start = local.weights()
+    return {client.name: local(i, 1, start) for i, client in enumerate(clients)}
+
+
+@pytest.mark.parametrize("clients", [None, 8])
+def test_one_user_less_changes_the_update_of_one_client_only(base, tmp_path, clients):
+    """Sensitivity: the sum changes by the clipped update of one client."""
+    wanted = recipe(base, clients=clients)
+    held_out = draw_holdout(wanted, n_users=80)
+    gone = world().interactions.user_ids[next(u for u in range(80) if u not in held_out)]
+    (tmp_path / "gone.txt").write_text(f"{gone}\n", encoding="utf-8")
+    forgetting = ForgettingRecipe(users_file=str(tmp_path / "gone.txt"))
+    data = wanted.data.model_copy(update={"forgetting": forgetting})
+    before = updates_by_client(wanted, base)
+    after = updates_by_client(wanted.model_copy(update={"data": data}), base)
+    changed = [
+        name
+        for name, update in before.items()
+        if name not in after or not all(map(np.array_equal, update, after[name]))
+    ]
+    assert len(changed) == 1
+    assert changed == [gone] if clients is None else changed[0].startswith("client-")
+    assert set(after) == set(before) - ({gone} if clients is None else set())
