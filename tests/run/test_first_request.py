@@ -123,12 +123,15 @@ def test_small_run_in_which_every_request_failed_is_no_success(folder, capsys):
             main(["audit", f"openai:{url}#m", "--recipe", "small.yaml", "--out", "run",
                   "--limit", "5"])  # fmt: skip
     assert stopped.value.code == 12
-    note = "5 of 5 requests failed; 5 times with: bad_schema: the response is not valid JSON"
+    note = (
+        "5 of 5 requests failed, 5 of them with the error: bad_schema: the response is not valid "
+        "JSON"
+    )
     assert note in capsys.readouterr().err
     assert note in json.loads((folder / "run" / "result.json").read_text())["notes"]
     assert note in (folder / "run" / "report.html").read_text()
     summary = (folder / "run" / "summary.md").read_text()
-    assert "5 of 5 requests failed; 5 times with: bad" in summary
+    assert "5 of 5 requests failed, 5 of them with the error: bad" in summary
 
 
 def record(request_id, status, reason=None, detail=None, **more):
@@ -148,7 +151,8 @@ def test_commonest_error_is_counted_by_its_words():
         record("e", "ok"),  # was repeated
     ]
     assert commonest_error(records) == (
-        "3 of 5 requests failed; 2 times with: context_overflow: 942 tokens, the model reads 512"
+        "3 of 5 requests failed, 2 of them with the error: context_overflow: 942 tokens, the model "
+        "reads 512"
     )
     assert commonest_error(records[3:4]) is None
 

@@ -224,7 +224,9 @@ def test_code_of_a_stage_may_not_reach_another_host_than_the_endpoint(tmp_path):
         target = write_pipeline(
             tmp_path / "shop.yaml", f"openai:{url}#m", first="python:curious.py:find"
         )
-        with pytest.raises(NetworkForbidden, match=r"curious\.py:5 tried to reach 192\.0\.2\.1"):
+        with pytest.raises(
+            NetworkForbidden, match=r"curious\.py:5 tried to connect to 192\.0\.2\.1"
+        ):
             run_audit(
                 target,
                 recipe({"utility.stages": {"n_users": 5}}),
