@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A second environment with the previous major release of transformers, for test-compat.
 COMPAT := .venv-compat
-# A third one with the tools that build a release, for dist.
+# A third one with Flower, which keeps typer, rich and protobuf at older releases, for test-fl.
+FL := .venv-fl
+# A fourth one with the tools that build a release, for dist.
 DIST := .venv-dist
 # The CPU build of torch is pinned where no GPU is found; a plain install would pull gigabytes of CUDA.
 TORCH_CPU := torch==2.13.0
@@ -33,7 +35,7 @@ define ENVIRONMENT
 	$(@D)/bin/python -c "import torch" 2>/dev/null || command -v nvidia-smi >/dev/null 2>&1 || $(@D)/bin/python $(INSTALL) $(TORCH_CPU)
 endef
 
-.PHONY: help demo test test-slow test-long test-compat quick lint docs golden figures bench gpu dist clean
+.PHONY: help demo test test-slow test-long test-compat test-fl quick lint docs golden figures bench gpu dist clean
 
 help:  ## print this list of targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +53,11 @@ $(VENV)/.dev: $(VENV)/.run  ## virtual environment with the development dependen
 $(COMPAT)/.dev: pyproject.toml  ## the same with transformers 4.57 and all that TextAttack requires
 	$(ENVIRONMENT)
 	$(COMPAT)/bin/python $(INSTALL) -e ".[all,attack,test]" transformers==4.57.6
+	touch $@
+
+$(FL)/.dev: pyproject.toml  ## the same with Flower and its simulation on Ray
+	$(ENVIRONMENT)
+	$(FL)/bin/python $(INSTALL) -e ".[all,fl,test]" "flwr[simulation]"
 	touch $@
 
 $(DIST)/.tools: Makefile  ## virtual environment that builds and checks distributions
@@ -72,6 +79,9 @@ test-long: $(VENV)/.dev  ## fine-tune SmolLM2 and compare it with its base; abou
 
 test-compat: $(COMPAT)/.dev $(VENV)/.run  ## run the tests of models, training and edits on transformers 4.57
 	$(ONE) AUDITKIT_OTHER_PYTHON=$(CURDIR)/$(BIN)/python $(COMPAT)/bin/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) $(addprefix tests/, compat engine recommenders training perturb planted/test_planted_faults.py)
+
+test-fl: $(FL)/.dev  ## run the tests of federated training, which needs Flower; about 2 minutes
+	$(ONE) $(FL)/bin/python $(PYTEST) -m "not gpu and not network" tests/training/federated tests/training/test_federated_training.py tests/architecture/test_public_names.py
 
 quick: $(VENV)/.dev  ## run the fast tests, for use during development; under 90 seconds
 	$(ONE) $(BIN)/python $(PYTEST) -n $(WORKERS) --dist loadfile $(FAST) -x --ignore=tests/browser --ignore=tests/planted
@@ -115,4 +125,4 @@ dist: $(DIST)/.tools $(VENV)/.dev  ## build wheel and sdist, check them, and gat
 	$(BIN)/python tests/support/core_install.py dist/*.whl
 
 clean:  ## remove .venv, dist, site and caches
-	rm -rf $(VENV) $(COMPAT) $(DIST) dist site .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(COMPAT) $(FL) $(DIST) dist site .mypy_cache .ruff_cache

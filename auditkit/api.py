@@ -170,15 +170,16 @@ def train(recipe: str | Path, out: str | Path, *, allow_outside: bool = False) -
 
     Raises:
         ConfigurationError: the recipe is invalid.
-        MissingDependency: the extra `train` is not installed.
+        MissingDependency: the extra `train` is not installed, or `fl` for a federated recipe.
         AuditkitError: the folder belongs to another recipe, or training fails.
     """
     try:
-        from auditkit.training import loop, recipe_checks
+        from auditkit.training import recipe_checks
+        from auditkit.training import train as training
     except ModuleNotFoundError as error:
         raise MissingDependency(str(error.name), extra="train", purpose="Training") from None
     chosen = recipe_checks.read_training_recipe(
         find_recipe(str(recipe), kind="train"), allow_outside=allow_outside
     )
     dataset = open_dataset(chosen.data.dataset, allow_outside=allow_outside)
-    return loop.train(chosen, Path(out), dataset=dataset)
+    return training.train_recipe(chosen, Path(out), dataset=dataset)

@@ -104,8 +104,8 @@ def train_folder(
     """
     from auditkit.catalog.datasets.user_tables import open_dataset
     from auditkit.cli.display import training_progress
-    from auditkit.training.loop import train
     from auditkit.training.model_folder import is_trained, set_aside_other_model
+    from auditkit.training.train import train_recipe
 
     dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
     if is_trained(out, recipe, dataset):
@@ -116,7 +116,7 @@ def train_folder(
     with warnings.catch_warnings(), training_progress(recipe.name, quiet=quiet) as on_step:
         # Opacus' hooks and accountants warn about what the self-test and the ledger check.
         warnings.simplefilter("ignore", UserWarning)
-        return train(recipe, out, dataset=dataset, on_step=on_step)
+        return train_recipe(recipe, out, dataset=dataset, on_step=on_step)
 
 
 def evaluate_folder(
@@ -152,6 +152,11 @@ def _plan(recipe: TrainingRecipe, *, allow_outside: bool) -> str:
 
         dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
         return private_plan(recipe, recipe.privacy, dataset)
+    if recipe.federated:
+        from auditkit.training.federated_training import federated_plan
+
+        dataset = open_dataset(recipe.data.dataset, allow_outside=allow_outside)
+        return federated_plan(recipe, recipe.federated, dataset)
     if recipe.data.synthetic:
         from auditkit.training.synthetic_histories import synthetic_plan
 

@@ -126,8 +126,9 @@ def base_identity(recipe: TrainingRecipe) -> str | None:
     folder = _folder(recipe.model.base)
     if folder is not None:
         return folder_fingerprint(folder, RecommenderManifest.read(folder))
-    fields = _recipe(recipe.model.base).model_dump(mode="json", exclude={"checkpoint_every"})
-    return sha256_json(fields)
+    base = _recipe(recipe.model.base)
+    left_out = {"checkpoint_every"} if base.federated else {"checkpoint_every", "federated"}
+    return sha256_json(base.model_dump(mode="json", exclude=left_out))
 
 
 def _folder(base: str) -> Path | None:

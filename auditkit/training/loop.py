@@ -23,6 +23,7 @@ import torch
 from accelerate import Accelerator
 
 from auditkit.catalog.dataset import Dataset
+from auditkit.errors import ConfigurationError
 from auditkit.privacy.canary_file import Canary
 from auditkit.privacy.canary_planting import place_canaries, with_canaries
 from auditkit.seeding import generator
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from auditkit.recommenders.adapters.manifest import PrivacyClaim
     from auditkit.training.private_training import PrivateRun
 
-__all__ = ["StepReport", "train", "training_rows"]
+__all__ = ["StepReport", "compute_threads", "train", "train_once", "training_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,17 +92,23 @@ def train(
     Raises:
         AuditkitError: the folder belongs to another recipe, the loss is not finite, or a privacy
             self-test fails.
+        ConfigurationError: the recipe is federated; this loop would ignore its privacy.
     """
+    if recipe.federated is not None:
+        raise ConfigurationError(
+            f"{recipe.name} has a section federated, which steps over all rows cannot follow. "
+            "Train it by `auditkit train` and use its folder, for example as model.base."
+        )
     identity = identity_of(recipe, dataset)
     require_same_model(out, identity)
     out.mkdir(parents=True, exist_ok=True)
-    with _threads(recipe.threads):
+    with compute_threads(recipe.threads):
         _train(recipe, out, identity, dataset, on_step)
     return out
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
+def compute_threads(n: int) -> Iterator[None]:
     """Context that computes with n threads, because rounding, and therefore weights, depend on
     n.
     """
@@ -129,7 +136,7 @@ def _train(
             recipe,
             out,
             dataset=dataset,
-            train=lambda r, folder: _once(r, folder, dataset, on_step),
+            train=lambda r, folder: train_once(r, folder, dataset, on_step),
         )
         canaries = _canaries(recipe, out, dataset, identity)
     session = _prepare(recipe, out, identity, dataset, base, accelerator, canaries)
@@ -414,7 +421,7 @@ def _canaries(
     )
 
 
-def _once(
+def train_once(
     recipe: TrainingRecipe,
     folder: Path,
     dataset: Dataset,

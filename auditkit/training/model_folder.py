@@ -51,6 +51,8 @@ def identity_of(recipe: TrainingRecipe, dataset: Dataset) -> dict[str, str]:
     fields = recipe.model_dump(mode="json", exclude={"checkpoint_every"})
     if recipe.canaries is None:
         del fields["canaries"]  # recipes without canaries keep the identity of earlier versions
+    if recipe.federated is None:
+        del fields["federated"]
     if recipe.data.synthetic is None:
         del fields["data"]["synthetic"]  # and so do those without synthetic histories
     if recipe.data.forgetting is None:

@@ -28,7 +28,7 @@ def validate_batch_split(recipe: TrainingRecipe, out: Path, n: int) -> None:
     fault, remedy = "", "Change the recipe or the number of processes."
     if rows < parts and not recipe.privacy:
         fault = f"a step has {rows} rows for {parts} parts, so some parts would be empty"
-    elif n > 1 and recipe.privacy:
+    elif n > 1 and (recipe.privacy or recipe.federated):
         fault = "private training supports only one process"
     elif n > 1 and coupled:
         fault = f"objective {coupled[0]} would compare only rows of the same process"

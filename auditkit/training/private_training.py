@@ -17,7 +17,7 @@ from auditkit.training.recipe import PrivacyRecipe, TrainingRecipe
 from auditkit.training.rows.batches import Row
 from auditkit.training.rows.training_rows import TrainingRows
 
-__all__ = ["PrivateRun", "privacy_units"]
+__all__ = ["PrivateRun", "privacy_units", "published_limits"]
 
 _SELF_TEST_UNITS, _SELF_TEST_RECORDS = 6, 2
 
@@ -135,6 +135,13 @@ def _not_covered(recipe: TrainingRecipe, settings: PrivacyRecipe) -> Iterator[st
         yield "the user: a user's interactions are in several rows, and the unit is one row"
     else:
         yield "catalog items, which no user owns: their titles and attributes are public"
+    yield from published_limits(recipe)
+    if settings.diagnostics:
+        yield "the diagnostics of this run: losses, gradient norms, batch sizes, clipped fraction"
+
+
+def published_limits(recipe: TrainingRecipe) -> Iterator[str]:
+    """What no claim of a trained model covers: its base or tokenizer, and what is published."""
     if recipe.model.base is None:
         yield "the tokenizer, learned from catalog texts and the attribute vocabulary"
     else:
@@ -143,5 +150,3 @@ def _not_covered(recipe: TrainingRecipe, settings: PrivacyRecipe) -> Iterator[st
     yield "the number of units, the hash of the data and the training time, which are published"
     if recipe.data.holdout_users:
         yield "the list of held-out users, which tells who else was in the data"
-    if settings.diagnostics:
-        yield "the diagnostics of this run: losses, gradient norms, batch sizes, clipped fraction"

@@ -12,6 +12,7 @@ __all__ = [
     "AdversaryRecipe",
     "CanaryRecipe",
     "DataRecipe",
+    "FederatedRecipe",
     "ForgettingRecipe",
     "LoraRecipe",
     "ModelRecipe",
@@ -222,6 +223,37 @@ class PrivacyRecipe(_Section):
     test_seed: int | None = Field(default=None, ge=0)
 
 
+class FederatedRecipe(_Section):
+    """Federated training by DP-FedAvg (McMahan et al. 2018); the recipe's `steps` are its rounds.
+
+    Every training user is given to one of `clients` clients at random (seeded), or is a client.
+    Every round samples each client with probability `fraction`. A sampled client takes
+    `local_steps` steps on `batch` of its rows, and its update is clipped to `clip_norm` in L2 norm.
+    The server adds noise of `noise_multiplier` times `clip_norm` to the sum and divides by the
+    expected number of clients. Instead of the noise, `epsilon` may be given, a target at `delta`,
+    by default 1 / (10 N) for N clients. The privacy unit is the client. `dropout` is the
+    probability that a sampled client does not answer, to simulate lost connections.
+
+    Noise and sampling use OS entropy; `test_seed` fixes them for tests and makes the claim `none`.
+    """
+
+    clients: int | None = Field(default=None, ge=2)
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    local_steps: int = Field(default=10, ge=1)
+    batch: int = Field(default=8, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    clip_norm: float = Field(default=1.0, gt=0)
+    epsilon: float | None = Field(default=None, gt=0)
+    noise_multiplier: float | None = Field(default=None, gt=0)
+    delta: float | None = Field(default=None, gt=0, lt=1)
+    test_seed: int | None = Field(default=None, ge=0)
+
+    @property
+    def records_per_round(self) -> int:
+        """Largest number of rows that a client reads in a round."""
+        return self.local_steps * self.batch
+
+
 class CanaryRecipe(_Section):
     """Canaries for a privacy audit: `count` synthetic users with random histories.
 
@@ -265,9 +297,11 @@ class TrainingRecipe(_Section):
     adversary: AdversaryRecipe | None = None
     perturbation: PerturbationRecipe | None = None
     privacy: PrivacyRecipe | None = None
+    federated: FederatedRecipe | None = None
     canaries: CanaryRecipe | None = None
 
     @property
     def claims_privacy(self) -> bool:
         """Whether the trained model gets a differential-privacy claim."""
-        return self.privacy is not None or self.data.synthetic is not None
+        private = self.privacy is not None or self.federated is not None
+        return private or self.data.synthetic is not None

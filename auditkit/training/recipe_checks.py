@@ -13,6 +13,7 @@ from auditkit.recommenders.prompting.prompts import Prompts
 from auditkit.serialization.named_files import resolve_named_files
 from auditkit.serialization.strict_yaml import load_yaml
 from auditkit.serialization.yaml_errors import all_errors, validate
+from auditkit.training.federated_checks import not_federated
 from auditkit.training.objectives import OBJECTIVES
 from auditkit.training.recipe import LoraRecipe, PrivacyRecipe, TrainingRecipe
 from auditkit.training.rows.batches import Row
@@ -92,6 +93,7 @@ def _conflicts(recipe: TrainingRecipe) -> Iterator[Fault]:
     yield from _not_private(recipe, coupled)
     yield from _not_synthetic(recipe)
     yield from _not_forgetting(recipe)
+    yield from not_federated(recipe)
 
 
 def _unfit(recipe: TrainingRecipe, tasks: Mapping[str, Task]) -> Iterator[Fault]:

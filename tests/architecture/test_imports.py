@@ -72,6 +72,7 @@ HEAVY = {
     "captum": ("attribution/captum_methods.py", "attribution/integrated_gradients.py"),
     "opacus": ("privacy/accounting.py", "training/dp/"),
     "peft": ("recommenders/adapters/adapter.py", "training/"),
+    "flwr": ("training/federated/", "training/federated_training.py"),
     "httpx": ("recommenders/remote/http_client.py", "catalog/sources/sparql_endpoint.py"),
     "duckdb": ("catalog/graph/duckdb_store.py", "catalog/sources/table_batches.py"),
     "pyoxigraph": ("catalog/sources/rdf_file.py",),

@@ -109,20 +109,21 @@ class PrivacyClaim(_Section):
 
     Attributes:
         reason: why the claim is `none`.
-        unit: what is protected: one training row, or all rows of one user.
-        records_per_unit: largest number of records of one unit in a training step.
+        unit: what is protected: one training row, all rows of one user, or all rows of one client
+            of a federated training.
+        records_per_unit: largest number of records of one unit in a training step or round.
         gradient_path: source of the per-example gradients.
         self_test: errors of additivity and sensitivity that the privacy self-test measured.
         not_covered: what the claim does not protect.
     """
 
-    mechanism: Literal["dp_sgd", "gaussian_transitions"]
+    mechanism: Literal["dp_sgd", "dp_fedavg", "gaussian_transitions"]
     claim: Literal["dp", "none"]
     reason: str | None = None
     epsilon: float
     epsilon_rdp: float
     delta: float
-    unit: Literal["example", "user"]
+    unit: Literal["example", "user", "client"]
     n_units: int
     records_per_unit: int
     adjacency: Literal["add_remove"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -26,7 +26,7 @@ from auditkit.serialization.atomic_files import write_atomically
 from auditkit.serialization.canonical_json import canonical_json, read_json
 from auditkit.training.dp.settings import PrivacySettings
 
-__all__ = ["LEDGER", "Accounting", "Ledger", "Spent", "calibrate", "open_ledger"]
+__all__ = ["LEDGER", "Accounting", "Ledger", "Spent", "calibrate", "open_ledger", "spent_by"]
 
 LEDGER = "ledger.jsonl"
 
@@ -97,24 +97,30 @@ class Ledger:
             os.fsync(stream.fileno())
 
     def spent(self, delta: float) -> Spent:
-        """Epsilon of all steps recorded so far.
-
-        Source: `auditkit.privacy.accounting`.
-        """
+        """Epsilon of all steps recorded so far."""
         text = self._path.read_text(encoding="ascii") if self._path.exists() else ""
         entries = [entry for entry in map(read_json, text.splitlines()) if "sigma" in entry]
         runs = [
             StepRun(noise, rate, len(list(equal)))
             for (noise, rate), equal in groupby((entry["sigma"], entry["q"]) for entry in entries)
         ]
-        rdp, accountant = epsilon_of(runs, delta=delta, accountant="rdp"), ACCOUNTANTS[0]
-        try:
-            epsilon = epsilon_of(runs, delta=delta, accountant=accountant)
-        except InvalidArgument:
-            epsilon = math.inf
-        if not math.isfinite(epsilon):
-            epsilon, accountant = rdp, "rdp"
-        return Spent(epsilon=epsilon, epsilon_rdp=rdp, steps=len(entries), accountant=accountant)
+        return spent_by(runs, delta=delta)
+
+
+def spent_by(runs: Sequence[StepRun], *, delta: float) -> Spent:
+    """Epsilon of steps, by PRV or, if PRV cannot compute them, by RDP.
+
+    Source: `auditkit.privacy.accounting`.
+    """
+    rdp, accountant = epsilon_of(runs, delta=delta, accountant="rdp"), ACCOUNTANTS[0]
+    try:
+        epsilon = epsilon_of(runs, delta=delta, accountant=accountant)
+    except InvalidArgument:
+        epsilon = math.inf
+    if not math.isfinite(epsilon):
+        epsilon, accountant = rdp, "rdp"
+    steps = sum(run.steps for run in runs)
+    return Spent(epsilon=epsilon, epsilon_rdp=rdp, steps=steps, accountant=accountant)
 
 
 def open_ledger(folder: Path, identity: Mapping[str, str], *, first_step: int) -> None:
