@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from hashlib import sha256
@@ -24,8 +23,8 @@ from importlib.resources import files
 import yaml
 from pydantic import JsonValue
 
-from auditkit.recommenders.prompting.prompts import escape
-from auditkit.types import Item, Request
+from auditkit.recommenders.wrappers.edited_titles import with_titles
+from auditkit.types import Request
 
 __all__ = [
     "REMOVED",
@@ -74,26 +73,14 @@ def screened_lines(prompt: str) -> str:
 
 def screened_request(request: Request) -> Request:
     """The request with screened texts of items, in its items and its texts; ids are kept."""
-    candidates = request.candidates
-    items = (*request.history, *(candidates or ()))
-    changed = {i.title: s for i in items if (s := screened(i.title)) != i.title}
-
-    def edited(text: str) -> str:
-        for title in sorted(changed, key=len, reverse=True):
-            text = text.replace(title, changed[title])
-            text = text.replace(escape(title), escape(changed[title]))
-        return screened_lines(text)
-
-    def renamed(listed: Sequence[Item]) -> tuple[Item, ...]:
-        return tuple(replace(item, title=changed.get(item.title, item.title)) for item in listed)
-
+    edited = with_titles(request, screened)
     return replace(
-        request,
-        history=renamed(request.history),
-        candidates=None if candidates is None else renamed(candidates),
-        instruction=edited(request.instruction),
-        messages=tuple(replace(turn, content=edited(turn.content)) for turn in request.messages),
-        prompt=edited(request.prompt),
+        edited,
+        instruction=screened_lines(edited.instruction),
+        messages=tuple(
+            replace(turn, content=screened_lines(turn.content)) for turn in edited.messages
+        ),
+        prompt=screened_lines(edited.prompt),
     )
 
 

@@ -9,13 +9,12 @@ outside the catalog must not become a wrong title of the catalog.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from functools import lru_cache
 
 from auditkit.errors import MissingDependency
-from auditkit.recommenders.prompting.prompts import escape
-from auditkit.types import Item, Request
+from auditkit.recommenders.wrappers.edited_titles import with_titles
+from auditkit.types import Request
 
 __all__ = ["FLOOR", "TitleSnapper"]
 
@@ -60,29 +59,4 @@ class TitleSnapper:
 
     def request(self, request: Request) -> Request:
         """Return the request with replaced titles, in its items and its texts."""
-        candidates = request.candidates
-        items = (*request.history, *(candidates or ()))
-        changed = {i.title: s for i in items if (s := self.snap(i.title)) != i.title}
-        if not changed:
-            return request
-
-        def edited(text: str) -> str:
-            for title in sorted(changed, key=len, reverse=True):
-                text = text.replace(title, changed[title])
-                text = text.replace(escape(title), escape(changed[title]))
-            return text
-
-        def renamed(listed: Sequence[Item]) -> tuple[Item, ...]:
-            return tuple(
-                replace(item, title=changed.get(item.title, item.title)) for item in listed
-            )
-
-        return replace(
-            request,
-            history=renamed(request.history),
-            candidates=None if candidates is None else renamed(candidates),
-            messages=tuple(
-                replace(turn, content=edited(turn.content)) for turn in request.messages
-            ),
-            prompt=edited(request.prompt),
-        )
+        return with_titles(request, self.snap)
