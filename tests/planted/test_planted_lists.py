@@ -32,7 +32,7 @@ def test_exposure_finds_a_starved_tail():
 
 def test_exposure_names_who_gains_and_who_loses():
     found = run(EXPOSURE, StarvesTheTail).one(f"{EXPOSURE}.dgu", "by=popularity")
-    assert "histories is +0." in found.evidence[0].what
+    assert "share of exposure minus share of histories: +0." in found.evidence[0].what
     item = run(EXPOSURE, StarvesTheTail).one(f"{EXPOSURE}.gini").evidence[0]
     assert "of 80 lists" in item.what
 

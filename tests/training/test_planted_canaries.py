@@ -81,7 +81,12 @@ def test_each_planted_canary_is_one_fixed_row_and_no_holdout_user_changes():
 
 def test_a_recipe_without_canaries_keeps_its_identity():
     recipe = small_recipe()
-    later = {"checkpoint_every": True, "canaries": True, "data": {"synthetic", "forgetting"}}
+    later = {
+        "checkpoint_every": True,
+        "canaries": True,
+        "federated": True,
+        "data": {"synthetic", "forgetting"},
+    }
     fields = recipe.model_dump(mode="json", exclude=later)
     assert identity_of(recipe, world())["recipe_sha256"] == sha256_json(fields)
     planted = small_recipe(canaries=CANARIES)
