@@ -21,9 +21,9 @@ from hashlib import sha256
 from importlib.resources import files
 
 import yaml
-from pydantic import JsonValue
 
 from auditkit.recommenders.wrappers.edited_titles import with_titles
+from auditkit.security.redaction import map_text
 from auditkit.types import Request
 
 __all__ = [
@@ -103,16 +103,10 @@ def _screened_result(content: str) -> str:
     try:
         value = json.loads(content)
     except ValueError:
-        return "\n".join(map(screened, content.split("\n")))
-    kept = _screened_values(value)
+        return _screened_text(content)
+    kept = map_text(value, _screened_text)
     return content if kept == value else json.dumps(kept, ensure_ascii=False)
 
 
-def _screened_values(value: JsonValue) -> JsonValue:
-    if isinstance(value, str):
-        return "\n".join(map(screened, value.split("\n")))
-    if isinstance(value, list):
-        return [_screened_values(one) for one in value]
-    if isinstance(value, dict):
-        return {key: _screened_values(one) for key, one in value.items()}
-    return value
+def _screened_text(text: str) -> str:
+    return "\n".join(map(screened, text.split("\n")))
